@@ -1,0 +1,116 @@
+"""What an engine promises; nothing here needs torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from schemas.errors import GleanerError
+from schemas.forms import ObjectForm
+
+
+class Tokenizer(Protocol):
+    """Text to token ids and the ids of special tokens by name."""
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of ordinary characters; `<|im_end|>` in the text is characters too."""
+        ...
+
+    def special(self, token: str) -> int:
+        """The id of a special token.
+
+        Raises:
+            CheckpointError: the vocabulary has no such token.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One prompt to complete."""
+
+    # the whole bidirectional block: <|im_start|>, condition, examples and text, <|im_end|>
+    prompt: Sequence[int]
+    # the document or window in the prompt: verbatim values are substrings of it
+    document: str
+    form: ObjectForm
+    max_new_tokens: int
+    time_limit_s: float | None = None
+
+
+class Finish(StrEnum):
+    """Why an answer ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    TIME = "time"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token of the answer."""
+
+    id: int
+    # UTF-8; a token may hold a part of a character
+    text: bytes
+    # natural logarithm of its probability among the tokens the grammar allowed there
+    logprob: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What one completion took; seconds are its batch's wall clock divided by nothing: the time it waited for."""
+
+    prompt_tokens: int
+    output_tokens: int
+    forwards: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """What the engine wrote for one request, without the closing `<|box_end|>`."""
+
+    tokens: tuple[Token, ...]
+    finish: Finish
+    usage: Usage
+    # set exactly if finish is ERROR: what is wrong with this request alone
+    error: GleanerError | None = None
+
+    @property
+    def text(self) -> str:
+        return b"".join(token.text for token in self.tokens).decode("utf-8", errors="replace")
+
+
+class Engine(Protocol):
+    """Owns a model and completes prompts."""
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+    @property
+    def max_positions(self) -> int:
+        """The most tokens a prompt and its answer may have together."""
+        ...
+
+    @property
+    def checkpoint(self) -> "Checkpoint": ...
+
+    def complete(self, requests: Sequence[Request]) -> list[Completion]:
+        """Complete every request, in their order; safe to call from several threads.
+
+        Raises:
+            TransientError: the device failed; nothing was completed.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """The identity of a model directory."""
+
+    name: str
+    digest: str
+    # made with random weights: answers are valid and grounded and mean nothing
+    is_placeholder: bool = False
