@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class DayFirst:
-    """`Annotated[date, DayFirst()]`: 03/04/2024 is the third of April; `DayFirst(False)` the fourth of March."""
+    """`Annotated[date, DayFirst()]`: 03/04/2024 is the third of April, with `DayFirst(False)` March 4."""
 
     value: bool = True
 

@@ -1,7 +1,7 @@
 """The form of a schema: a small tree that every stage reads.
 
-A pydantic class is turned into this tree once (`schemas.base`). From it come the wire JSON Schema, the grammar, the
-conversion of printed text, the places in the document and the typed tables.
+A pydantic class is turned into this tree once (`schemas.translate`). From it come the wire JSON Schema, the
+grammar, the conversion of printed text, the places in the document and the typed tables.
 """
 
 from collections.abc import Iterator

@@ -1,0 +1,131 @@
+"""`ExtractionSchema`, what a user writes, and `Schema`, what is made of it."""
+
+import hashlib
+import inspect
+import json
+import re
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.examples import Example
+from schemas.forms import ObjectForm
+from schemas.translate import form_of
+from schemas.wire import wire_schema
+
+JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class Step(BaseModel):
+    """One step of the ladder: how the model is asked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    condition: str = "direct"
+    max_shots: int = Field(default=8, ge=2, le=8)
+    # leave out this many of the first examples if two others remain
+    skip_shots: int = Field(default=0, ge=0)
+
+
+class SchemaSettings(BaseModel):
+    """How a schema's documents are read and asked; a change makes a new schema version."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # 03/04/2024 is the third of April
+    day_first: bool = False
+    # 1.234 is one thousand two hundred and thirty-four
+    decimal_comma: bool = False
+    # a record that does not hold is asked for again, one step further
+    ladder: tuple[Step, ...] = Field(default=(Step(), Step(condition="synth,cot")), min_length=1)
+    # positions kept free for the answer
+    max_answer_tokens: int = Field(default=768, ge=16)
+    # tokens of text that neighbouring windows share
+    overlap_tokens: int = Field(default=96, ge=0)
+    # put the descriptions of schema and fields before the examples
+    describe_fields: bool = False
+
+
+class ExtractionSchema(BaseModel):
+    """Subclass it: a docstring, typed fields with descriptions, and an examples file beside it."""
+
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+
+    settings: ClassVar[SchemaSettings] = SchemaSettings()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if cls.model_fields:
+            schema_form(cls)
+
+
+def schema_form(model: type[ExtractionSchema]) -> ObjectForm:
+    """The form tree of a schema class under its settings."""
+    return form_of(model, day_first=model.settings.day_first, decimal_comma=model.settings.decimal_comma)
+
+
+def schema_name(model: type[ExtractionSchema]) -> str:
+    """`SupportTicket` is `support_ticket`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", model.__name__).lower()
+
+
+class Schema:
+    """A schema class with its examples: all that extraction needs, immutable."""
+
+    def __init__(self, model: type[ExtractionSchema], examples: Iterable[Example]) -> None:
+        self.model = model
+        self.name = schema_name(model)
+        self.settings = model.settings
+        self.form = schema_form(model)
+        self.examples = tuple(examples)
+
+    @cached_property
+    def wire_schema(self) -> dict[str, Any]:
+        """JSON Schema (2020-12) of what the model writes."""
+        return {"$schema": JSON_SCHEMA_DIALECT, "title": self.name, **wire_schema(self.form)}
+
+    @cached_property
+    def record_schema(self) -> dict[str, Any]:
+        """JSON Schema (2020-12) of what is validated and stored."""
+        schema = self.model.model_json_schema(mode="serialization", by_alias=False)
+        for part in (schema, *schema.get("$defs", {}).values()):
+            if "properties" in part:
+                part |= {"additionalProperties": False, "required": list(part["properties"])}
+        return {"$schema": JSON_SCHEMA_DIALECT, **schema}
+
+    @cached_property
+    def digest(self) -> str:
+        """The schema version: sha256 over class, examples and settings."""
+        parts = {
+            "name": self.name,
+            "form": repr(self.form),
+            "record_schema": self.record_schema,
+            "validators": _validator_sources(self.model),
+            "examples": [(example.text, example.record) for example in self.examples],
+            "settings": self.settings.model_dump(mode="json"),
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"Schema({self.name}, {len(self.examples)} examples, {self.digest[:12]})"
+
+
+def _validator_sources(model: type[BaseModel]) -> list[str]:
+    """Source text of the model's and its nested models' own validators."""
+    decorators = model.__pydantic_decorators__
+    found = [
+        inspect.getsource(decorator.func)
+        for group in (decorators.field_validators, decorators.model_validators)
+        for decorator in group.values()
+    ]
+    nested = {id(m): m for field in model.model_fields.values() for m in _models_in(field.annotation)}
+    return found + [source for m in nested.values() for source in _validator_sources(m)]
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for arg in getattr(annotation, "__args__", ()) for model in _models_in(arg)]

@@ -1,0 +1,163 @@
+"""Few-shot examples: loaded, validated, and rewritten to the way their own text prints each value."""
+
+import json
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+from schemas import locate
+from schemas.errors import ExampleError
+from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm, Path, path_text
+from schemas.reading import find_value
+from schemas.text import clean
+from schemas.validate import to_record, wire_faults
+
+if TYPE_CHECKING:
+    from schemas.base import Schema
+
+MIN_EXAMPLES = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A short text and its wire record, as printed in it."""
+
+    text: str
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleFault:
+    """What is wrong with one line of an examples file; line 0 is the file itself."""
+
+    file: str
+    line: int
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.field + ': ' if self.field else ''}{self.message}"
+
+
+@dataclass(kw_only=True)
+class Loaded:
+    """The good examples of a file and the faults of the others."""
+
+    examples: list[Example] = field(default_factory=list)
+    faults: list[ExampleFault] = field(default_factory=list)
+
+
+def read_examples(path: FilePath, schema: "Schema") -> Loaded:
+    """Read a JSON Lines file of `{"text", "record"}`; every fault is kept, not the first alone."""
+    loaded = Loaded()
+
+    def fault(line: int, where: str, message: str) -> None:
+        loaded.faults.append(ExampleFault(file=str(path), line=line, field=where, message=message))
+
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        fault(0, "", f"there is no examples file; write {MIN_EXAMPLES} to 8 lines of {{'text', 'record'}}")
+        return loaded
+    except UnicodeDecodeError as exc:
+        fault(0, "", f"is not UTF-8: {exc.reason} at byte {exc.start}")
+        return loaded
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        example, faults = parse_example(line, schema)
+        for where, message in faults:
+            fault(number, where, message)
+        if example and not faults:
+            loaded.examples.append(example)
+    if not loaded.faults and len(loaded.examples) < MIN_EXAMPLES:
+        fault(0, "", f"holds {len(loaded.examples)} examples; at least {MIN_EXAMPLES} are needed")
+    return loaded
+
+
+def load_examples(path: FilePath, schema: "Schema") -> tuple[Example, ...]:
+    """The examples of a file.
+
+    Raises:
+        ExampleError: any line has a fault, or there are fewer than two.
+    """
+    loaded = read_examples(path, schema)
+    if loaded.faults:
+        raise ExampleError(
+            f"the examples of {schema.name} have {len(loaded.faults)} faults; first: {loaded.faults[0]}.",
+            hint=f"See all with `gleaner schemas check {schema.name}`.",
+            faults=loaded.faults,
+        )
+    return tuple(loaded.examples)
+
+
+def parse_example(line: str, schema: "Schema") -> tuple[Example | None, list[tuple[str, str]]]:
+    """One line as an example, and its faults as (field, message)."""
+    try:
+        data = json.loads(line, parse_float=Decimal)
+    except json.JSONDecodeError as exc:
+        return None, [("", f"is not JSON: {exc.msg} at column {exc.colno}")]
+    if not isinstance(data, dict) or set(data) != {"text", "record"} or not isinstance(data["text"], str):
+        return None, [("", 'must be {"text": "...", "record": {...}} with these two keys')]
+    return make_example(data["text"], data["record"], schema)
+
+
+def make_example(text: str, record: Any, schema: "Schema") -> tuple[Example | None, list[tuple[str, str]]]:
+    """A text and a clean record as an example, its verbatim values as the text prints them."""
+    text = clean(text)
+    faults: list[tuple[str, str]] = []
+    printed = _as_printed(schema.form, record, text, (), faults)
+    if not faults:
+        found = wire_faults(schema, printed) or to_record(schema, printed).faults
+        faults = [(fault.path, fault.message) for fault in found]
+    if faults:
+        return None, faults
+    return Example(text=text, record=printed), []
+
+
+def _as_printed(form: Form, value: Any, text: str, path: Path, faults: list[tuple[str, str]]) -> Any:
+    if isinstance(form, ObjectForm) and isinstance(value, dict):
+        return _object_as_printed(form, value, text, path, faults)
+    if isinstance(form, ListForm) and isinstance(value, list):
+        return [_as_printed(form.item, v, text, (*path, i), faults) for i, v in enumerate(value)]
+    if isinstance(form, Leaf) and form.is_verbatim and value is not None:
+        return _leaf_as_printed(form, value, text, path, faults)
+    return value
+
+
+def _object_as_printed(
+    form: ObjectForm, value: dict[str, Any], text: str, path: Path, faults: list[tuple[str, str]]
+) -> dict[str, Any]:
+    names = [name for name, _ in form.wire_fields]
+    faults += [
+        (path_text((*path, name)), "is missing; write null if it is absent")
+        for name in names
+        if name not in value
+    ]
+    faults += [
+        (path_text((*path, name)), "is not a field of the schema") for name in value if name not in names
+    ]
+    return {
+        name: _as_printed(field_form, value[name], text, (*path, name), faults)
+        for name, field_form in form.wire_fields
+        if name in value
+    }
+
+
+def _leaf_as_printed(leaf: Leaf, value: Any, text: str, path: Path, faults: list[tuple[str, str]]) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        faults.append((path_text(path), f"must be a string as printed in the text, not {value!r}"))
+        return None
+    wanted = str(value)
+    if locate.exact(text, wanted):
+        return wanted
+    spans = locate.normalised(text, wanted)
+    if not spans and leaf.kind is not Kind.TEXT:
+        spans = find_value(leaf, wanted, text)
+    if not spans:
+        faults.append((path_text(path), f"{wanted!r} does not stand in the text"))
+        return None
+    start, end = spans[0]
+    return text[start:end]

@@ -1,0 +1,223 @@
+"""Read this first: window -> prompt -> complete -> validate -> ground -> merge, for documents of one schema.
+
+A record that does not hold is asked for again one step up the schema's ladder, and goes to review with its
+reasons if no step helps. A fault of one document never touches another.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from schemas.base import Schema, Step
+from schemas.errors import GleanerError, PromptError, TerminalError
+from schemas.validate import Fault, Validated, to_record, wire_faults
+from workers.confidence import field_confidences
+from workers.engine.protocol import Completion, Engine, Finish, Request
+from workers.ground import Evidence, State, ground
+from workers.merge import Part, merge
+from workers.prompt import Envelope, Prompt, Prompter
+from workers.window import Window, cut
+
+
+class Outcome(StrEnum):
+    """Where a document ends."""
+
+    DONE = "done"
+    REVIEW = "review"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What an extraction took, over its windows and steps; seconds are the engine's."""
+
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    forwards: int = 0
+    seconds: float = 0.0
+    num_windows: int = 0
+    num_steps: int = 0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(**{name: value + getattr(other, name) for name, value in self.__dict__.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extraction:
+    """What came of one document."""
+
+    outcome: Outcome
+    # as the model wrote it, windows merged; None if nothing could be read
+    wire_record: dict[str, Any] | None = None
+    validated: Validated | None = None
+    evidence: tuple[Evidence, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    # the answers as written, where they could not be read
+    answer: str | None = None
+    finish: Finish = Finish.STOP
+    # the least of the fields', uncalibrated
+    confidence: float | None = None
+    cost: Cost = Cost()
+    error: GleanerError | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """A document's windows and the request of each."""
+
+    windows: list[Window]
+    requests: list[Request]
+
+
+class Extractor:
+    """Extracts one schema's records with one engine."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        engine: Engine,
+        *,
+        envelope: Envelope | None = None,
+        time_limit_s: float | None = None,
+    ) -> None:
+        self.schema = schema
+        self.engine = engine
+        self.time_limit_s = time_limit_s
+        self.prompter = Prompter(schema, engine.tokenizer, engine.max_positions, envelope or Envelope())
+
+    def extract(self, documents: Sequence[str]) -> list[Extraction]:
+        """One extraction for every document, in their order.
+
+        Raises:
+            TransientError: the device failed; nothing was extracted.
+        """
+        results: dict[int, Extraction] = {}
+        open_ids: Sequence[int] = range(len(documents))
+        for step in self.schema.settings.ladder:
+            attempts = self._attempt([documents[i] for i in open_ids], step)
+            for i, attempt in zip(open_ids, attempts, strict=True):
+                results[i] = _better(results[i], attempt) if i in results else attempt
+            open_ids = [i for i in open_ids if results[i].outcome is Outcome.REVIEW]
+            if not open_ids:
+                break
+        return [results[i] for i in range(len(documents))]
+
+    def _attempt(self, documents: Sequence[str], step: Step) -> Iterator[Extraction]:
+        plans = [self._plan(document, step) for document in documents]
+        requests = [r for plan in plans if isinstance(plan, _Plan) for r in plan.requests]
+        completions = iter(self.engine.complete(requests))
+        for document, plan in zip(documents, plans, strict=True):
+            if isinstance(plan, TerminalError):
+                yield Extraction(outcome=Outcome.FAILED, error=plan, finish=Finish.ERROR)
+            else:
+                yield self._conclude(document, plan, [next(completions) for _ in plan.requests])
+
+    def _plan(self, document: str, step: Step) -> _Plan | TerminalError:
+        try:
+            whole = self.prompter.build(document, step)
+            if whole:
+                window = Window(start=0, end=len(document), text=document)
+                return _Plan(windows=[window], requests=[self._request(window, whole)])
+            return self._plan_windows(document, step)
+        except TerminalError as exc:
+            return exc
+
+    def _plan_windows(self, document: str, step: Step) -> _Plan:
+        room = self.prompter.room(step)
+        overlap = min(self.schema.settings.overlap_tokens, room // 4)
+        windows = cut(document, budget=room, count=self.prompter.count, overlap=overlap)
+        prompts = [self.prompter.build(window.text, step) for window in windows]
+        fitting = [prompt for prompt in prompts if prompt]
+        if len(fitting) < len(windows):
+            raise PromptError(
+                f"a window of {room} tokens does not fit its prompt.", hint="Lower overlap_tokens."
+            )
+        return _Plan(windows=windows, requests=list(map(self._request, windows, fitting)))
+
+    def _request(self, window: Window, prompt: Prompt) -> Request:
+        return Request(
+            prompt=prompt.ids,
+            document=window.text,
+            form=self.schema.form,
+            max_new_tokens=self.prompter.max_new_tokens,
+            time_limit_s=self.time_limit_s,
+        )
+
+    def _conclude(self, document: str, plan: _Plan, completions: Sequence[Completion]) -> Extraction:
+        cost = sum((_cost(completion) for completion in completions), Cost(num_steps=1))
+        for completion in completions:
+            if completion.error:
+                return Extraction(
+                    outcome=Outcome.FAILED, error=completion.error, finish=Finish.ERROR, cost=cost
+                )
+        parts: list[Part] = []
+        faults: list[Fault] = []
+        for number, (window, completion) in enumerate(zip(plan.windows, completions, strict=True), start=1):
+            part, found = self._part(window, completion)
+            parts += [part] if part else []
+            where = f"window {number} of {len(completions)}: " if len(completions) > 1 else ""
+            faults += [replace(fault, message=where + fault.message) for fault in found]
+        finish = next((c.finish for c in completions if c.finish is not Finish.STOP), Finish.STOP)
+        answer = "\n".join(c.text for c in completions) if faults else None
+        merged = merge(self.schema.form, parts) if parts else None
+        return self._judge(
+            merged, faults, Extraction(outcome=Outcome.DONE, finish=finish, answer=answer, cost=cost)
+        )
+
+    def _part(self, window: Window, completion: Completion) -> tuple[Part | None, list[Fault]]:
+        if completion.finish is not Finish.STOP:
+            return None, [
+                Fault(path="", message=f"the answer was truncated by its {completion.finish} limit")
+            ]
+        try:
+            record = json.loads(completion.text)
+        except json.JSONDecodeError as exc:
+            return None, [Fault(path="", message=f"the answer is not JSON: {exc.msg} at character {exc.pos}")]
+        faults = wire_faults(self.schema, record)
+        if faults:
+            return None, faults
+        confidences = field_confidences(record, completion.tokens)
+        evidence = ground(
+            self.schema.form, record, window.text, offset=window.start, confidence=confidences.__getitem__
+        )
+        return Part(record=record, evidence=evidence), []
+
+    def _judge(self, merged: Part | None, faults: list[Fault], draft: Extraction) -> Extraction:
+        if merged is None:
+            return replace(draft, outcome=Outcome.REVIEW, faults=tuple(faults))
+        validated = to_record(self.schema, merged.record)
+        faults = [*faults, *validated.faults, *_ungrounded(merged.evidence)]
+        return replace(
+            draft,
+            outcome=Outcome.REVIEW if faults else Outcome.DONE,
+            wire_record=merged.record,
+            validated=validated,
+            evidence=tuple(merged.evidence),
+            faults=tuple(faults),
+            confidence=min((e.confidence for e in merged.evidence), default=1.0),
+        )
+
+
+def _ungrounded(evidence: Sequence[Evidence]) -> Iterator[Fault]:
+    for item in evidence:
+        if item.state is State.UNGROUNDED:
+            yield Fault(path=item.path_text, message=f"{item.value!r} does not stand in the document")
+
+
+def _better(first: Extraction, second: Extraction) -> Extraction:
+    """The one with fewer faults, the first if equal; the cost is both's."""
+    best = second if len(second.faults) < len(first.faults) and not second.error else first
+    return replace(best, cost=first.cost + second.cost)
+
+
+def _cost(completion: Completion) -> Cost:
+    usage = completion.usage
+    return Cost(
+        prompt_tokens=usage.prompt_tokens,
+        output_tokens=usage.output_tokens,
+        forwards=usage.forwards,
+        seconds=usage.seconds,
+        num_windows=1,
+    )

@@ -1,0 +1,155 @@
+"""The prompt: <|im_start|>, condition, 2 to 8 examples, the text, <|im_end|>.
+
+The model is pre-alignment: it follows the examples' pattern, so instructions are left out unless a schema
+asks for them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from schemas.base import Schema, Step
+from schemas.errors import ConfigurationError, PromptError
+from schemas.examples import MIN_EXAMPLES, Example
+from schemas.forms import Form, Leaf, ListForm, ObjectForm
+from schemas.wire import dump
+from workers.engine.protocol import Tokenizer
+
+# The names the released checkpoint was trained with; the vocabulary's <|direct|>, <|cot|>, ... are not they.
+CONDITION_TOKENS = {
+    "direct": "<|object_ref_start|>",
+    "cot": "<|object_ref_end|>",
+    "noisy": "<|quad_start|>",
+    "synth": "<|quad_end|>",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Envelope:
+    """The special tokens around a prompt, by name."""
+
+    start: str = "<|im_start|>"
+    end: str = "<|im_end|>"
+    conditions: Mapping[str, str] = field(default_factory=lambda: CONDITION_TOKENS)
+
+    def condition_tokens(self, condition: str) -> list[str]:
+        """`synth,cot` as its special tokens, in order.
+
+        Raises:
+            ConfigurationError: a condition has no token.
+        """
+        names = [name.strip() for name in condition.split(",")]
+        unknown = [name for name in names if name not in self.conditions]
+        if unknown:
+            raise ConfigurationError(
+                f"condition {unknown[0]!r} is not known; there are {', '.join(self.conditions)}.",
+                hint="Correct the schema's ladder or GLEANER_CONDITION_TOKENS.",
+            )
+        return [self.conditions[name] for name in names]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """Token ids of the whole bidirectional block."""
+
+    ids: tuple[int, ...]
+    num_shots: int
+
+
+class Prompter:
+    """Builds one schema's prompts for one tokenizer; the examples are tokenized once.
+
+    Blocks are tokenized one by one, so a prompt's length is the sum of its blocks'.
+    """
+
+    def __init__(self, schema: Schema, tokenizer: Tokenizer, max_positions: int, envelope: Envelope) -> None:
+        self.schema = schema
+        self.tokenizer = tokenizer
+        self.envelope = envelope
+        # positions kept free for the answer
+        self.max_new_tokens = min(schema.settings.max_answer_tokens, max_positions // 2)
+        self.max_prompt_tokens = max_positions - self.max_new_tokens
+
+    def build(self, text: str, step: Step) -> Prompt | None:
+        """The prompt of a text with as many examples as fit, None if not even two do."""
+        blocks = self._shots(step)
+        body = self.tokenizer.encode(f"Text:\n{text}\nJSON:")
+        room = self.max_prompt_tokens - self._frame_tokens(step) - len(body)
+        while len(blocks) > MIN_EXAMPLES and sum(map(len, blocks)) > room:
+            blocks = blocks[:-1]
+        if sum(map(len, blocks)) > room:
+            return None
+        ids = [
+            self.tokenizer.special(self.envelope.start),
+            *map(self.tokenizer.special, self.envelope.condition_tokens(step.condition)),
+            *self._head,
+            *(token for block in blocks for token in block),
+            *body,
+            self.tokenizer.special(self.envelope.end),
+        ]
+        return Prompt(ids=tuple(ids), num_shots=len(blocks))
+
+    def room(self, step: Step) -> int:
+        """Tokens of text that fit beside two examples.
+
+        Raises:
+            PromptError: two examples leave no room for a text.
+        """
+        shots = sum(map(len, self._shots(step)[:MIN_EXAMPLES]))
+        room = self.max_prompt_tokens - self._frame_tokens(step) - shots - self._body_frame
+        if room < 32:
+            raise PromptError(
+                f"two examples of {self.schema.name} take {shots} tokens of the prompt's "
+                f"{self.max_prompt_tokens} and leave {room} for a text.",
+                hint="Shorten the first examples or lower max_answer_tokens in the schema's settings.",
+                schema=self.schema.name,
+            )
+        return room
+
+    def count(self, text: str) -> int:
+        """The number of tokens of a text."""
+        return len(self.tokenizer.encode(text))
+
+    def _shots(self, step: Step) -> list[list[int]]:
+        skip = min(step.skip_shots, max(0, len(self._blocks) - MIN_EXAMPLES))
+        return self._blocks[skip : skip + step.max_shots]
+
+    def _frame_tokens(self, step: Step) -> int:
+        return 2 + len(self.envelope.condition_tokens(step.condition)) + len(self._head)
+
+    @cached_property
+    def _body_frame(self) -> int:
+        # joined to a text these may merge into it or split off it: a few tokens of slack
+        return self.count("Text:\n") + self.count("\nJSON:") + 8
+
+    @cached_property
+    def _blocks(self) -> list[list[int]]:
+        return [self.tokenizer.encode(_shot(example)) for example in self.schema.examples]
+
+    @cached_property
+    def _head(self) -> list[int]:
+        if not self.schema.settings.describe_fields:
+            return []
+        return self.tokenizer.encode(describe(self.schema.form) + "\n\n")
+
+
+def _shot(example: Example) -> str:
+    return f"Text:\n{example.text}\nJSON: {dump(example.record)}\n\n"
+
+
+def describe(form: ObjectForm) -> str:
+    """The descriptions of a schema and its fields, a line each."""
+    return "\n".join([form.description, *_field_lines(form, "")]).strip()
+
+
+def _field_lines(form: Form, prefix: str) -> list[str]:
+    if isinstance(form, ListForm):
+        return _field_lines(form.item, f"{prefix}[]")
+    if isinstance(form, Leaf):
+        return []
+    lines = []
+    for name, field_form in form.wire_fields:
+        path = f"{prefix}.{name}".removeprefix(".")
+        lines += [f"{path}: {field_form.description}"] if field_form.description else []
+        lines += _field_lines(field_form, path)
+    return lines

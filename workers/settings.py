@@ -1,0 +1,96 @@
+"""Settings, read once per process from GLEANER_* variables and `.env`, and nowhere else."""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from schemas.errors import ConfigurationError
+from workers.prompt import CONDITION_TOKENS
+
+EMBEDDED_CHECKPOINT = Path(__file__).resolve().parent.parent / "checkpoints" / "hrm-text-small"
+
+
+class Settings(BaseSettings):
+    """What an operator may set; each field is the variable GLEANER_<NAME>."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GLEANER_", env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    data_dir: Path = Field(default=Path(".gleaner"), description="where the SQLite file and locks live")
+    database_url: SecretStr | None = Field(
+        default=None, description="SQLAlchemy URL; default: SQLite in the data directory"
+    )
+    broker_url: SecretStr | None = Field(
+        default=None, description="Redis URL of the queue; default: no broker, `gleaner run` works alone"
+    )
+    schemas: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="directories and modules with your own schemas, separated by commas"
+    )
+    model: str = Field(
+        default=str(EMBEDDED_CHECKPOINT), description="checkpoint: a directory with an HRM-Text model"
+    )
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1")
+    dtype: Literal["auto", "bfloat16", "float32"] = Field(
+        default="auto", description="auto: bfloat16 on a GPU, float32 on a CPU"
+    )
+    batch_size: int = Field(default=8, ge=1, description="prompts completed together")
+    chunk_size: int = Field(default=32, ge=1, description="jobs per message")
+    concurrency: int = Field(default=2, ge=1, description="chunks a worker has in hand at once")
+    lease_s: float = Field(default=120.0, gt=0, description="seconds until an unrenewed claim goes back")
+    max_attempts: int = Field(default=3, ge=1, description="failures by transient errors before a job fails")
+    sweep_s: float = Field(
+        default=15.0, gt=0, description="seconds between looks for expired leases and unsent jobs"
+    )
+    document_time_limit_s: float = Field(
+        default=300.0, gt=0, description="seconds one window may decode before it is truncated"
+    )
+    max_document_bytes: int = Field(default=20_000_000, ge=1, description="larger files fail with a reason")
+    max_document_pages: int = Field(default=500, ge=1, description="longer PDFs fail with a reason")
+    max_document_chars: int = Field(default=2_000_000, ge=1, description="longer texts fail with a reason")
+    condition_tokens: dict[str, str] = Field(
+        default=CONDITION_TOKENS, description="special token of each condition, as JSON"
+    )
+    log_format: Literal["console", "json"] = Field(default="console", description="console or json")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="warning", description="debug, info, warning or error"
+    )
+
+    @field_validator("schemas", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+
+    @property
+    def database(self) -> str:
+        """The database's URL, password included: for connecting, not for showing."""
+        if self.database_url:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_dir.absolute() / 'gleaner.db'}"
+
+    @property
+    def broker(self) -> str | None:
+        """The broker's URL, password included: for connecting, not for showing."""
+        return self.broker_url.get_secret_value() if self.broker_url else None
+
+
+@cache
+def get_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        ConfigurationError: a variable does not hold what it should; names the variable, never a secret.
+    """
+    try:
+        return Settings()
+    except ValidationError as exc:
+        first = exc.errors(include_input=False, include_url=False)[0]
+        name = "_".join(["GLEANER", *(str(part).upper() for part in first["loc"][:1])])
+        raise ConfigurationError(
+            f"{name}: {first['msg']}.", hint="See the table of settings in the README."
+        ) from exc
