@@ -4,11 +4,12 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from schemas.examples import Example
 from schemas.forms import ObjectForm
@@ -16,6 +17,7 @@ from schemas.translate import form_of
 from schemas.wire import wire_schema
 
 JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+ISO_DATETIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?$"
 
 
 class Step(BaseModel):
@@ -90,7 +92,9 @@ class Schema:
     @cached_property
     def record_schema(self) -> dict[str, Any]:
         """JSON Schema (2020-12) of what is validated and stored."""
-        schema = self.model.model_json_schema(mode="serialization", by_alias=False)
+        schema = self.model.model_json_schema(
+            mode="serialization", by_alias=False, schema_generator=_RecordJsonSchema
+        )
         for part in (schema, *schema.get("$defs", {}).values()):
             if "properties" in part:
                 part |= {"additionalProperties": False, "required": list(part["properties"])}
@@ -103,7 +107,7 @@ class Schema:
             "name": self.name,
             "form": repr(self.form),
             "record_schema": self.record_schema,
-            "validators": _validator_sources(self.model),
+            "code": list(dict.fromkeys(map(_source, _functions(self.model)))),
             "examples": [(example.text, example.record) for example in self.examples],
             "settings": self.settings.model_dump(mode="json"),
         }
@@ -113,19 +117,42 @@ class Schema:
         return f"Schema({self.name}, {len(self.examples)} examples, {self.digest[:12]})"
 
 
-def _validator_sources(model: type[BaseModel]) -> list[str]:
-    """Source text of the model's and its nested models' own validators."""
-    decorators = model.__pydantic_decorators__
-    found = [
-        inspect.getsource(decorator.func)
-        for group in (decorators.field_validators, decorators.model_validators)
-        for decorator in group.values()
-    ]
-    nested = {id(m): m for field in model.model_fields.values() for m in _models_in(field.annotation)}
-    return found + [source for m in nested.values() for source in _validator_sources(m)]
+class _RecordJsonSchema(GenerateJsonSchema):
+    def datetime_schema(self, schema: Any) -> JsonSchemaValue:
+        # the format `date-time` demands a time zone, which documents seldom print
+        return {"type": "string", "pattern": ISO_DATETIME}
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for arg in getattr(annotation, "__args__", ()) for model in _models_in(arg)]
+def _functions(model: type[BaseModel]) -> Iterator[Callable[..., Any]]:
+    """The validators and serializers of a model and of those nested in it."""
+    found = model.__pydantic_decorators__
+    for group in (
+        found.field_validators,
+        found.model_validators,
+        found.field_serializers,
+        found.model_serializers,
+    ):
+        yield from (decorator.func for decorator in group.values())
+    for field in model.model_fields.values():
+        for part in (*_parts(field.annotation), *field.metadata):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from _functions(part)
+            elif callable(function := getattr(part, "func", None)):
+                yield function
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """An annotation, the types in it and what `Annotated` and `Field` add to them."""
+    yield annotation
+    for attribute in ("__args__", "__metadata__", "metadata"):
+        for part in getattr(annotation, attribute, ()):
+            yield from _parts(part)
+
+
+def _source(function: Callable[..., Any]) -> str:
+    function = function.func if isinstance(function, partial) else function
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        # built in, or typed at a prompt: no source to read
+        return str(getattr(function, "__qualname__", type(function).__qualname__))

@@ -1,6 +1,7 @@
 """Few-shot examples: loaded, validated, and rewritten to the way their own text prints each value."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path as FilePath
@@ -57,9 +58,9 @@ def read_examples(path: FilePath, schema: "Schema") -> Loaded:
         loaded.faults.append(ExampleFault(file=str(path), line=line, field=where, message=message))
 
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except FileNotFoundError:
-        fault(0, "", f"there is no examples file; write {MIN_EXAMPLES} to 8 lines of {{'text', 'record'}}")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except OSError as exc:
+        fault(0, "", f"{exc.strerror}; write {MIN_EXAMPLES} or more lines of {{'text', 'record'}}")
         return loaded
     except UnicodeDecodeError as exc:
         fault(0, "", f"is not UTF-8: {exc.reason} at byte {exc.start}")
@@ -96,12 +97,23 @@ def load_examples(path: FilePath, schema: "Schema") -> tuple[Example, ...]:
 def parse_example(line: str, schema: "Schema") -> tuple[Example | None, list[tuple[str, str]]]:
     """One line as an example, and its faults as (field, message)."""
     try:
-        data = json.loads(line, parse_float=Decimal)
+        data = json.loads(line, parse_float=Decimal, object_pairs_hook=_without_duplicates)
     except json.JSONDecodeError as exc:
         return None, [("", f"is not JSON: {exc.msg} at column {exc.colno}")]
+    except ValueError as exc:
+        return None, [("", str(exc))]
     if not isinstance(data, dict) or set(data) != {"text", "record"} or not isinstance(data["text"], str):
         return None, [("", 'must be {"text": "...", "record": {...}} with these two keys')]
     return make_example(data["text"], data["record"], schema)
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} stands twice in one object")
+    return data
 
 
 def make_example(text: str, record: Any, schema: "Schema") -> tuple[Example | None, list[tuple[str, str]]]:
@@ -150,14 +162,19 @@ def _leaf_as_printed(leaf: Leaf, value: Any, text: str, path: Path, faults: list
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         faults.append((path_text(path), f"must be a string as printed in the text, not {value!r}"))
         return None
-    wanted = str(value)
-    if locate.exact(text, wanted):
-        return wanted
-    spans = locate.normalised(text, wanted)
-    if not spans and leaf.kind is not Kind.TEXT:
-        spans = find_value(leaf, wanted, text)
+    wanted = clean(str(value))
+    spans = [*locate.exact(text, wanted), *locate.normalised(text, wanted)]
+    if leaf.kind is not Kind.TEXT:
+        spans = [s for s in spans if not _cuts_number(text, *s)] or find_value(leaf, wanted, text)
     if not spans:
         faults.append((path_text(path), f"{wanted!r} does not stand in the text"))
         return None
     start, end = spans[0]
     return text[start:end]
+
+
+def _cuts_number(text: str, start: int, end: int) -> bool:
+    """Whether the span is a part of a longer number, as "12" of "312" or of "12.50"."""
+    head = text[start].isdigit() and re.search(r"\d[.,]?\Z", text[max(0, start - 2) : start])
+    tail = text[end - 1].isdigit() and re.match(r"[.,]?\d", text[end : end + 2])
+    return bool(head or tail)

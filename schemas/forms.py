@@ -52,6 +52,8 @@ class Leaf:
     decimal_comma: bool = False
     # the sibling field whose printed text holds this unit; such a leaf is not in the wire form
     unit_of: str | None = None
+    # an item of a list is there or is not, so the model never writes null for one
+    is_item: bool = False
 
     @property
     def is_verbatim(self) -> bool:
@@ -59,11 +61,11 @@ class Leaf:
 
     @property
     def wire_nullable(self) -> bool:
-        """A document or window may lack any copied value, so the model may always say null for one.
+        """A document or window may lack any copied value, so the model may say null for one outside a list.
 
         Whether a record may lack it is decided when the record is validated.
         """
-        return self.nullable or self.kind in VERBATIM or self.kind is Kind.INFERRED
+        return self.nullable or (not self.is_item and self.kind in VERBATIM | {Kind.INFERRED})
 
 
 @dataclass(frozen=True, kw_only=True)

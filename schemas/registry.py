@@ -7,6 +7,7 @@ import pkgutil
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
@@ -45,10 +46,9 @@ class Registry:
     @classmethod
     def load(cls, sources: Iterable[str] = ()) -> "Registry":
         """The catalog and the schemas of `sources`: directories of .py files, or importable module names."""
-        entries = [entry for module in _modules_of_package(CATALOG) for entry in _entries(module)]
-        for source in sources:
-            entries += [entry for module in _modules(source) for entry in _entries(module)]
-        return cls(entries)
+        importlib.invalidate_caches()
+        modules = (module for source in (CATALOG, *sources) for module in _modules(source))
+        return cls(entry for module in modules for entry in _entries(module))
 
     def names(self) -> list[str]:
         return sorted(self._entries)
@@ -94,56 +94,43 @@ class Registry:
             )
 
 
-def _modules_of_package(name: str) -> Iterator[ModuleType]:
-    package = importlib.import_module(name)
-    for info in pkgutil.iter_modules(package.__path__):
-        yield importlib.import_module(f"{name}.{info.name}")
-
-
 def _modules(source: str) -> Iterator[ModuleType]:
     directory = Path(source).expanduser()
-    if directory.is_dir():
-        for file in sorted(directory.glob("*.py")):
-            if not file.name.startswith("_"):
-                yield _module_of_file(file.resolve())
-        return
-    try:
-        module = importlib.import_module(source)
-    except ImportError as exc:
-        raise SchemaError(
-            f"GLEANER_SCHEMAS names {source!r}: neither a directory nor an importable module ({exc}).",
-            hint="Give directories or module names, separated by commas.",
-        ) from exc
-    yield module
-    if hasattr(module, "__path__"):
-        yield from _modules_of_package(source)
+    root = _package_of(directory.resolve()) if directory.is_dir() else _import(source, source)
+    yield root
+    for info in pkgutil.iter_modules(getattr(root, "__path__", ())):
+        if not info.name.startswith("_"):
+            place = directory / f"{info.name}.py" if directory.is_dir() else f"{source}.{info.name}"
+            yield _import(f"{root.__name__}.{info.name}", str(place))
 
 
-def _module_of_file(file: Path) -> ModuleType:
+def _package_of(directory: Path) -> ModuleType:
+    """A directory of Python files as a package, so that they may import each other with `from . import`."""
     # the path is in the name, so that two directories may both hold a contract.py
-    name = f"gleaner_schemas_{hashlib.sha256(str(file.parent).encode()).hexdigest()[:8]}.{file.stem}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise SchemaError(f"{file} cannot be imported.", hint="Give a directory of Python files.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    name = f"gleaner_schemas_{hashlib.sha256(str(directory).encode()).hexdigest()[:8]}"
+    if name not in sys.modules:
+        spec = ModuleSpec(name, None, is_package=True)
+        spec.submodule_search_locations = [str(directory)]
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+    return sys.modules[name]
+
+
+def _import(name: str, place: str) -> ModuleType:
     try:
-        spec.loader.exec_module(module)
+        return importlib.import_module(name)
     except GleanerError:
-        del sys.modules[name]
         raise
     except Exception as exc:
-        del sys.modules[name]
         raise SchemaError(
-            f"{file} cannot be imported: {type(exc).__name__}: {exc}.", hint="Correct the file and try again."
+            f"{place} cannot be imported: {type(exc).__name__}: {exc}.",
+            hint="GLEANER_SCHEMAS takes directories of Python files and importable modules.",
         ) from exc
-    return module
 
 
 def _entries(module: ModuleType) -> Iterator[Entry]:
-    for value in vars(module).values():
-        is_schema = isinstance(value, type) and issubclass(value, ExtractionSchema)
-        if is_schema and value.__module__ == module.__name__:
+    for name, value in vars(module).items():
+        if not isinstance(value, type) or not issubclass(value, ExtractionSchema) or name.startswith("_"):
+            continue
+        # imported ones belong to their own module, and a class without fields is a base of others
+        if value.__module__ == module.__name__ and value.model_fields:
             yield Entry(name=schema_name(value), model=value, file=Path(str(module.__file__)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator
@@ -40,23 +41,33 @@ def wire_faults(schema: "Schema", wire_record: WireValue) -> list[Fault]:
 
 
 def to_record(schema: "Schema", wire_record: dict[str, Any]) -> Validated:
-    """Convert a wire record of the right shape; all faults are collected, not the first alone."""
+    """Convert a wire record of the right shape; all faults are collected, and a key left out is null."""
     failed: dict[Path, str] = {}
     values = _convert_object(schema.form, wire_record, (), failed)
     faults = [Fault(path=path_text(path), message=message) for path, message in failed.items()]
     try:
         model = schema.model.model_validate(values, by_alias=False, by_name=True)
+        # without warnings: jsonschema names what a validator left of the wrong type
+        record_json = model.model_dump(mode="json", by_alias=False, warnings=False)
+        record = _plain(model.model_dump(by_alias=False, warnings=False))
     except ValidationError as exc:
         faults += _pydantic_faults(exc, failed)
-        return Validated(record=None, record_json=None, faults=tuple(faults))
     except Exception as exc:  # noqa: BLE001  a user's validator may raise anything: the reason is kept
         faults.append(Fault(path="", message=f"a validator raised {type(exc).__name__}: {exc}"))
-        return Validated(record=None, record_json=None, faults=tuple(faults))
-    record_json = model.model_dump(mode="json")
-    faults += _jsonschema_faults(schema.record_schema, record_json)
-    if faults:
-        return Validated(record=None, record_json=None, faults=tuple(faults))
-    return Validated(record=model.model_dump(), record_json=record_json, faults=())
+    else:
+        faults += _jsonschema_faults(schema.record_schema, record_json)
+        if not faults:
+            return Validated(record=record, record_json=record_json, faults=())
+    return Validated(record=None, record_json=None, faults=tuple(faults))
+
+
+def _plain(value: Any) -> Any:
+    """Members of an Enum as their values, for a database knows only these."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.value if isinstance(value, Enum) else value
 
 
 def _jsonschema_faults(json_schema: dict[str, Any], instance: WireValue) -> Iterator[Fault]:
@@ -104,9 +115,9 @@ def _convert_object(
         at = (*path, name)
         try:
             if isinstance(field, Leaf) and field.unit_of:
-                converted[name] = unit_of(value[field.unit_of] or "")
-            elif value[name] is not None or field.nullable:
-                converted[name] = _convert(field, value[name], at, failed)
+                converted[name] = _convert(field, unit_of(value.get(field.unit_of) or ""), at, failed)
+            elif value.get(name) is not None or field.nullable:
+                converted[name] = _convert(field, value.get(name), at, failed)
             # else left out, so that pydantic says "required" or takes the declared default
         except ConversionError as exc:
             failed[at] = exc.message

@@ -207,8 +207,8 @@ def _ungrounded(evidence: Sequence[Evidence]) -> Iterator[Fault]:
 
 
 def _better(first: Extraction, second: Extraction) -> Extraction:
-    """The one with fewer faults, the first if equal; the cost is both's."""
-    best = second if len(second.faults) < len(first.faults) and not second.error else first
+    """The one with a record, of two the one with fewer faults, the first if equal; the cost is both's."""
+    best = min(first, second, key=lambda e: (bool(e.error), e.wire_record is None, len(e.faults)))
     return replace(best, cost=first.cost + second.cost)
 
 

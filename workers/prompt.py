@@ -60,34 +60,43 @@ class Prompter:
     """Builds one schema's prompts for one tokenizer; the examples are tokenized once.
 
     Blocks are tokenized one by one, so a prompt's length is the sum of its blocks'.
+
+    Raises:
+        PromptError: the schema has fewer than two examples.
+        ConfigurationError: a step of the ladder has a condition without a token.
+        CheckpointError: the vocabulary lacks a special token.
     """
 
     def __init__(self, schema: Schema, tokenizer: Tokenizer, max_positions: int, envelope: Envelope) -> None:
+        if len(schema.examples) < MIN_EXAMPLES:
+            raise PromptError(
+                f"{schema.name} has {len(schema.examples)} examples; a prompt needs {MIN_EXAMPLES} or more.",
+                hint="Get the schema from a Registry, which reads its examples file.",
+                schema=schema.name,
+            )
         self.schema = schema
         self.tokenizer = tokenizer
         self.envelope = envelope
         # positions kept free for the answer
         self.max_new_tokens = min(schema.settings.max_answer_tokens, max_positions // 2)
         self.max_prompt_tokens = max_positions - self.max_new_tokens
+        for step in schema.settings.ladder:
+            # a condition without a token is found here, before the first document
+            self._opening(step)
+        self._end = tokenizer.special(envelope.end)
 
     def build(self, text: str, step: Step) -> Prompt | None:
         """The prompt of a text with as many examples as fit, None if not even two do."""
         blocks = self._shots(step)
         body = self.tokenizer.encode(f"Text:\n{text}\nJSON:")
-        room = self.max_prompt_tokens - self._frame_tokens(step) - len(body)
+        opening = self._opening(step)
+        room = self.max_prompt_tokens - len(opening) - len(body) - 1
         while len(blocks) > MIN_EXAMPLES and sum(map(len, blocks)) > room:
             blocks = blocks[:-1]
         if sum(map(len, blocks)) > room:
             return None
-        ids = [
-            self.tokenizer.special(self.envelope.start),
-            *map(self.tokenizer.special, self.envelope.condition_tokens(step.condition)),
-            *self._head,
-            *(token for block in blocks for token in block),
-            *body,
-            self.tokenizer.special(self.envelope.end),
-        ]
-        return Prompt(ids=tuple(ids), num_shots=len(blocks))
+        shots = (token for block in blocks for token in block)
+        return Prompt(ids=(*opening, *shots, *body, self._end), num_shots=len(blocks))
 
     def room(self, step: Step) -> int:
         """Tokens of text that fit beside two examples.
@@ -96,7 +105,7 @@ class Prompter:
             PromptError: two examples leave no room for a text.
         """
         shots = sum(map(len, self._shots(step)[:MIN_EXAMPLES]))
-        room = self.max_prompt_tokens - self._frame_tokens(step) - shots - self._body_frame
+        room = self.max_prompt_tokens - len(self._opening(step)) - 1 - shots - self._body_frame
         if room < 32:
             raise PromptError(
                 f"two examples of {self.schema.name} take {shots} tokens of the prompt's "
@@ -114,8 +123,10 @@ class Prompter:
         skip = min(step.skip_shots, max(0, len(self._blocks) - MIN_EXAMPLES))
         return self._blocks[skip : skip + step.max_shots]
 
-    def _frame_tokens(self, step: Step) -> int:
-        return 2 + len(self.envelope.condition_tokens(step.condition)) + len(self._head)
+    def _opening(self, step: Step) -> list[int]:
+        """<|im_start|>, the condition, and the descriptions if the schema wants them."""
+        names = [self.envelope.start, *self.envelope.condition_tokens(step.condition)]
+        return [*map(self.tokenizer.special, names), *self._head]
 
     @cached_property
     def _body_frame(self) -> int:

@@ -1,10 +1,11 @@
 """Settings, read once per process from GLEANER_* variables and `.env`, and nowhere else."""
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from schemas.errors import ConfigurationError
@@ -17,10 +18,17 @@ class Settings(BaseSettings):
     """What an operator may set; each field is the variable GLEANER_<NAME>."""
 
     model_config = SettingsConfigDict(
-        env_prefix="GLEANER_", env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+        env_prefix="GLEANER_",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
-    data_dir: Path = Field(default=Path(".gleaner"), description="where the SQLite file and locks live")
+    data_dir: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
+        default=Path(".gleaner"), description="where the SQLite file and locks live"
+    )
     database_url: SecretStr | None = Field(
         default=None, description="SQLAlchemy URL; default: SQLite in the data directory"
     )
@@ -48,10 +56,11 @@ class Settings(BaseSettings):
     document_time_limit_s: float = Field(
         default=300.0, gt=0, description="seconds one window may decode before it is truncated"
     )
-    max_document_bytes: int = Field(default=20_000_000, ge=1, description="larger files fail with a reason")
-    max_document_pages: int = Field(default=500, ge=1, description="longer PDFs fail with a reason")
-    max_document_chars: int = Field(default=2_000_000, ge=1, description="longer texts fail with a reason")
-    condition_tokens: dict[str, str] = Field(
+    max_bytes: int = Field(default=20_000_000, ge=1, description="larger files fail with a reason")
+    max_pages: int = Field(default=500, ge=1, description="longer PDFs fail with a reason")
+    max_chars: int = Field(default=2_000_000, ge=1, description="longer texts fail with a reason")
+    # NoDecode: pydantic-settings' own decoding fails without naming the variable
+    condition_tokens: Annotated[dict[str, str], NoDecode] = Field(
         default=CONDITION_TOKENS, description="special token of each condition, as JSON"
     )
     log_format: Literal["console", "json"] = Field(default="console", description="console or json")
@@ -65,6 +74,11 @@ class Settings(BaseSettings):
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("condition_tokens", mode="before")
+    @classmethod
+    def _parse(cls, value: object) -> object:
+        return json.loads(value) if isinstance(value, str) else value
 
     @property
     def database(self) -> str:
