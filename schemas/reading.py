@@ -7,8 +7,7 @@ What can be read in two ways is refused, never guessed, but for what a field dec
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Hashable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Hashable
 from datetime import UTC, date, datetime, time, timezone
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -17,7 +16,7 @@ from dateutil import parser as dateutil
 
 from schemas.errors import ConversionError
 from schemas.forms import Kind, Leaf
-from schemas.locate import Span, collapse
+from schemas.locate import collapse
 
 Value = str | date | datetime | Decimal | int | float
 T = TypeVar("T", bound=Hashable)
@@ -46,33 +45,17 @@ def read(leaf: Leaf, printed: str) -> Value:
 
 def unit_of(printed: str) -> str | None:
     """What is printed beside the only number: "RM" of "RM 1,234.50", "kg" of "12 kg"."""
-    plain = _plain(printed)
-    numbers = list(_NUMBER.finditer(plain))
+    plain = plain_digits(printed)
+    numbers = list(NUMBER.finditer(plain))
     if len(numbers) != 1:
         return None
     before, after = plain[: numbers[0].start("body")], plain[numbers[0].end() :]
-    signs: list[str] = [sign for side in (before, after) for sign in _CURRENCY.findall(side) if _code(sign)]
+    signs: list[str] = [sign for side in (before, after) for sign in CURRENCY.findall(side) if _code(sign)]
     if signs:
         return next((sign for sign in signs if sign in _ISO_4217), signs[0])
     # "Qty:" is a label, not a unit
     label = "" if before.rstrip().endswith(":") else before
     return collapse(after.strip(_AROUND)) or collapse(label.strip(_AROUND)) or None
-
-
-def find_value(leaf: Leaf, value: str, text: str) -> list[Span]:
-    """Where a number, date or currency is printed, given as clean text: "1234.50", "2024-03-03", "EUR"."""
-    candidates = _CANDIDATES.get(leaf.kind)
-    wanted = _try_read(replace(leaf, decimal_comma=False), value)
-    if candidates is None or wanted is None:
-        return []
-    return [(start, end) for start, end in candidates(text) if _try_read(leaf, text[start:end]) == wanted]
-
-
-def _try_read(leaf: Leaf, printed: str) -> Value | None:
-    try:
-        return read(leaf, printed)
-    except ConversionError:
-        return None
 
 
 def _refuse(leaf: Leaf, printed: str, reason: str) -> ConversionError:
@@ -94,7 +77,7 @@ def _only(values: set[T], leaf: Leaf, printed: str) -> T:
 _PLAIN: Final = str.maketrans("−–‐‑﹣－’‘ʼ´`．，（）٫٬", "------'''''.,().'")
 
 
-def _plain(text: str) -> str:
+def plain_digits(text: str) -> str:
     """Digits, blanks, minus and separators of every script as ASCII; no offset moves."""
     if text.isascii():
         return text.replace("`", "'")
@@ -177,7 +160,7 @@ def _sign_pattern(sign: str) -> str:
 
 
 _SIGNS: Final = "|".join(map(_sign_pattern, sorted(_CODES, key=len, reverse=True)))
-_CURRENCY: Final = re.compile(rf"{_SIGNS}|(?<!{_LETTER})[A-Z]{{3}}(?!{_LETTER})")
+CURRENCY: Final = re.compile(rf"{_SIGNS}|(?<!{_LETTER})[A-Z]{{3}}(?!{_LETTER})")
 
 
 def _code(sign: str) -> str | None:
@@ -191,7 +174,7 @@ def _code(sign: str) -> str | None:
 def _currency(leaf: Leaf, printed: str) -> str:
     if code := _code(printed.strip()):
         return code
-    signs = {sign[0] for sign in _CURRENCY.finditer(printed)}
+    signs = {sign[0] for sign in CURRENCY.finditer(printed)}
     # "$ 12 CAD": the code says which dollar
     codes = signs & _ISO_4217 or {code for code in map(_code, signs) if code}
     return _only(codes, leaf, printed)
@@ -209,8 +192,8 @@ _POWERS: Final = {
     "billion": 9,
     "bn": 9,
 }
-_NUMBER: Final = re.compile(
-    rf"""(?P<minus>(?:(?<![\w)])-|\A\s*-\s)(?:(?:{_CURRENCY.pattern})\s?)?)?
+NUMBER: Final = re.compile(
+    rf"""(?P<minus>(?:(?<![\w)])-|\A\s*-\s)(?:(?:{CURRENCY.pattern})\s?)?)?
     (?P<body>\d{{1,3}}(?P<gap>[ '])\d{{3}}(?:(?P=gap)\d{{3}})*(?:[.,]\d+)?(?![.,']?\d)
         |\d+(?:[.,]\d+)*
         |(?<![\w.,])\.\d+)
@@ -225,8 +208,8 @@ _INT64: Final = 2**63
 
 
 def _decimal(leaf: Leaf, printed: str) -> Decimal:
-    plain = _plain(printed)
-    numbers = list(_NUMBER.finditer(plain))
+    plain = plain_digits(printed)
+    numbers = list(NUMBER.finditer(plain))
     if len(numbers) != 1:
         raise _refuse(leaf, printed, f"there are {len(numbers)} numbers in it")
     number = numbers[0]
@@ -261,7 +244,7 @@ def _is_negative(number: re.Match[str], plain: str) -> bool:
     if number["minus"] or number["trailing"]:
         return True
     # brackets around all but a currency: "(12.00)", "RM (12.00)", but not "four (4)"
-    around = _CURRENCY.sub("", f"{plain[: number.start()]}#{plain[number.end() :]}")
+    around = CURRENCY.sub("", f"{plain[: number.start()]}#{plain[number.end() :]}")
     return "".join(around.split()) == "(#)"
 
 
@@ -281,23 +264,13 @@ def _float(leaf: Leaf, printed: str) -> float:
     return value
 
 
-def _number_candidates(text: str) -> Iterator[Span]:
-    plain = _plain(text)
-    for number in _NUMBER.finditer(plain):
-        start, end = number.span()
-        opening, closing = plain.rfind("(", max(0, start - 8), start), plain.find(")", end, end + 8)
-        if opening >= 0 and closing >= 0:
-            yield opening, closing + 1
-        yield start, end
-
-
 _MONTH: Final = (
     rf"(?<!{_LETTER})(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
     rf"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?!{_LETTER})"
 )
 _DAY: Final = r"\d{1,2}(?:\s?(?:st|nd|rd|th))?"
 _GAP: Final = r"[\s.,/'-]"
-_DATE: Final = re.compile(
+DATE: Final = re.compile(
     rf"""(?<!\d)(?<!\d[-/.])(?:
     \d{{4}}\s?(?P<a>[-/.])\s?\d{{1,2}}\s?(?P=a)\s?\d{{1,2}}
     |\d{{1,2}}\s?(?P<b>[-/.])\s?\d{{1,2}}\s?(?P=b)\s?(?:\d{{4}}|\d\d)
@@ -309,14 +282,14 @@ _DATE: Final = re.compile(
     )(?!\d|:\d|[-/.]\d)""",
     re.IGNORECASE | re.VERBOSE,
 )
-_TIME: Final = re.compile(
+TIME: Final = re.compile(
     r"""(?<![\d:])(?:
     \d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,6})?(?:\s?[+-]\d\d:?\d\d)?)?(?:\s?[ap](?:m\b|\.m\b\.?))?
     |\d{1,2}\s?[ap](?:m\b|\.m\b\.?)
     )(?P<utc>\s?(?:Z|UTC|GMT)\b)?(?![\d:])""",
     re.IGNORECASE | re.VERBOSE,
 )
-_BEFORE_TIME: Final = re.compile(r"[T\s,-]{0,3}(?:at\s)?")
+BEFORE_TIME: Final = re.compile(r"[T\s,-]{0,3}(?:at\s)?")
 
 
 class _ParserInfo(dateutil.parserinfo):
@@ -333,7 +306,9 @@ _INFO: Final = _ParserInfo()
 
 
 def _date(leaf: Leaf, printed: str) -> date:
-    found = [_parse_date(match[0], day_first=leaf.day_first) for match in _DATE.finditer(_plain(printed))]
+    found = [
+        _parse_date(match[0], day_first=leaf.day_first) for match in DATE.finditer(plain_digits(printed))
+    ]
     days = {day for day in found if day}
     if found and not days:
         raise _refuse(leaf, printed, "the calendar has no such day")
@@ -353,7 +328,7 @@ def _parse_date(printed: str, *, day_first: bool) -> date | None:
 
 def _datetime(leaf: Leaf, printed: str) -> datetime:
     day = _date(leaf, printed)
-    found = [_parse_time(match, day) for match in _TIME.finditer(_plain(printed))]
+    found = [_parse_time(match, day) for match in TIME.finditer(plain_digits(printed))]
     if not found:
         return datetime.combine(day, time.min)
     return _only({moment for moment in found if moment}, leaf, printed)
@@ -371,14 +346,6 @@ def _parse_time(match: re.Match[str], day: date) -> datetime | None:
         return None
 
 
-def _moment_candidates(text: str) -> Iterator[Span]:
-    plain = _plain(text)
-    for day in _DATE.finditer(plain):
-        gap = _BEFORE_TIME.match(plain, day.end())
-        clock = _TIME.match(plain, gap.end()) if gap else None
-        yield day.start(), (clock or day).end()
-
-
 _READERS: Final[dict[Kind, Callable[[Leaf, str], Value]]] = {
     Kind.TEXT: _text,
     Kind.INFERRED: lambda _, printed: printed.strip(),
@@ -388,12 +355,4 @@ _READERS: Final[dict[Kind, Callable[[Leaf, str], Value]]] = {
     Kind.FLOAT: _float,
     Kind.DATE: _date,
     Kind.DATETIME: _datetime,
-}
-_CANDIDATES: Final[dict[Kind, Callable[[str], Iterator[Span]]]] = {
-    Kind.CURRENCY: lambda text: (sign.span() for sign in _CURRENCY.finditer(text)),
-    Kind.DECIMAL: _number_candidates,
-    Kind.INTEGER: _number_candidates,
-    Kind.FLOAT: _number_candidates,
-    Kind.DATE: lambda text: (day.span() for day in _DATE.finditer(_plain(text))),
-    Kind.DATETIME: _moment_candidates,
 }

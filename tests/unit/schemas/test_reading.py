@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.candidates import find_value
 from schemas.errors import ConversionError
 from schemas.forms import VERBATIM, Kind, Leaf
-from schemas.reading import find_value, read, unit_of
+from schemas.reading import read, unit_of
 
 DECIMAL = Leaf(kind=Kind.DECIMAL)
 EUROPEAN = Leaf(kind=Kind.DECIMAL, decimal_comma=True)
