@@ -1,0 +1,138 @@
+"""Joins the records of a document's windows into one, and keeps exactly the evidence of what it keeps."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from schemas.forms import Form, Leaf, ListForm, ObjectForm, Path
+from schemas.locate import Span, collapse
+from workers.ground import Evidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The wire record of a window or a whole document, with its evidence in field order."""
+
+    record: dict[str, Any]
+    evidence: list[Evidence]
+
+
+def merge(form: ObjectForm, parts: Sequence[Part]) -> Part:
+    """One part of the parts of one or more windows, given in the order of the document.
+
+    Single values: the one of highest confidence that is not null. Lists: one after the other, without
+    what two windows saw at the same place.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    finds = [
+        _Find(part.record, (), {item.path: item for item in part.evidence}, window)
+        for window, part in enumerate(parts)
+    ]
+    evidence: list[Evidence] = []
+    record = _merge_object(form, finds, (), evidence)
+    return Part(record=record, evidence=evidence)
+
+
+@dataclass(frozen=True)
+class _Find:
+    """A value at a place of one window's record."""
+
+    value: Any
+    path: Path
+    evidence: dict[Path, Evidence]
+    window: int
+
+    def child(self, key: str | int) -> "_Find":
+        return replace(self, value=self.value[key], path=(*self.path, key))
+
+    @property
+    def own_evidence(self) -> Evidence:
+        return self.evidence[self.path]
+
+
+def _merge(form: Form, finds: Sequence[_Find], path: Path, evidence: list[Evidence]) -> Any:
+    present = [find for find in finds if find.value is not None]
+    if isinstance(form, Leaf) or not present:
+        best = max(present or finds, key=lambda find: find.own_evidence.confidence)
+        evidence.append(replace(best.own_evidence, path=path))
+        return best.value
+    if isinstance(form, ObjectForm):
+        return _merge_object(form, present, path, evidence)
+    return [
+        _merge(form.item, same, (*path, index), evidence)
+        for index, same in enumerate(_distinct_items(form.item, present))
+    ]
+
+
+def _merge_object(
+    form: ObjectForm, finds: Sequence[_Find], path: Path, evidence: list[Evidence]
+) -> dict[str, Any]:
+    return {
+        name: _merge(field, [find.child(name) for find in finds], (*path, name), evidence)
+        for name, field in form.wire_fields
+    }
+
+
+def _distinct_items(form: Form, lists: Sequence[_Find]) -> list[list[_Find]]:
+    """The items of all lists in order, those that are one together."""
+    groups: list[list[_Find]] = []
+    # the groups that hold an item with this mark
+    marked: dict[object, list[list[_Find]]] = {}
+    for found in lists:
+        for index in range(len(found.value)):
+            item = found.child(index)
+            marks = _marks(form, item)
+            near = [group for mark in marks for group in marked.get(mark, ())]
+            group = next((group for group in near if _is_one(form, item, group)), None)
+            if group is None:
+                groups.append(group := [])
+            group.append(item)
+            for mark in marks:
+                marked.setdefault(mark, []).append(group)
+    return groups
+
+
+def _marks(form: Form, item: _Find) -> set[object]:
+    """What two items have in common if they may be one: a field's place, or a plain value."""
+    marks: set[object] = set(_places(form, item).items())
+    if isinstance(form, Leaf):
+        marks.add(collapse(item.value).casefold() if isinstance(item.value, str) else item.value)
+    return marks
+
+
+def _is_one(form: Form, item: _Find, group: Sequence[_Find]) -> bool:
+    """Whether an item stands where those of the group do; one window's objects are never one.
+
+    A window's end may cut an item, so that one window saw only some of its fields.
+    """
+    if isinstance(form, Leaf):
+        return True
+    places = _places(form, item).items()
+    others = [_places(form, other).items() for other in group]
+    return all(item.window != other.window for other in group) and all(
+        places <= other or places >= other for other in others
+    )
+
+
+def _places(form: Form, item: _Find) -> dict[Path, Span]:
+    """Where the copied values of an item stand, by path within it; of inner lists only if there is nothing else."""
+    depth = len(item.path)
+    places = {
+        path[depth:]: (found.start, found.end)
+        for path, leaf in _leaves(form, item.value, item.path)
+        if leaf.is_verbatim and (found := item.evidence[path]).start is not None and found.end is not None
+    }
+    plain = {path: span for path, span in places.items() if all(isinstance(key, str) for key in path)}
+    return plain or places
+
+
+def _leaves(form: Form, value: Any, path: Path) -> Iterator[tuple[Path, Leaf]]:
+    if isinstance(form, Leaf):
+        yield path, form
+    elif isinstance(form, ListForm):
+        for index, item in enumerate(value or ()):
+            yield from _leaves(form.item, item, (*path, index))
+    elif value is not None:
+        for name, field in form.wire_fields:
+            yield from _leaves(field, value[name], (*path, name))
