@@ -8,9 +8,9 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from schemas import locate
+from schemas.candidates import find_value
 from schemas.errors import ExampleError
 from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm, Path, path_text
-from schemas.reading import find_value
 from schemas.text import clean
 from schemas.validate import to_record, wire_faults
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from schemas.base import Schema
 
 MIN_EXAMPLES = 2
+# neighbouring characters of one number or one word
+_JOINED = r"\d[.,]?\d|[^\W\d_]{2}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,9 +150,11 @@ def _object_as_printed(
         for name in names
         if name not in value
     ]
-    faults += [
-        (path_text((*path, name)), "is not a field of the schema") for name in value if name not in names
-    ]
+    for name in value:
+        if name not in names:
+            is_unit = name in dict(form.fields)
+            why = "is read from its sibling; leave it out" if is_unit else "is not a field of the schema"
+            faults.append((path_text((*path, name)), why))
     return {
         name: _as_printed(field_form, value[name], text, (*path, name), faults)
         for name, field_form in form.wire_fields
@@ -164,8 +168,8 @@ def _leaf_as_printed(leaf: Leaf, value: Any, text: str, path: Path, faults: list
         return None
     wanted = clean(str(value))
     spans = [*locate.exact(text, wanted), *locate.normalised(text, wanted)]
-    if leaf.kind is not Kind.TEXT:
-        spans = [s for s in spans if not _cuts_number(text, *s)] or find_value(leaf, wanted, text)
+    whole = [span for span in spans if not _is_part(text, *span)]
+    spans = whole or (spans if leaf.kind is Kind.TEXT else find_value(leaf, wanted, text))
     if not spans:
         faults.append((path_text(path), f"{wanted!r} does not stand in the text"))
         return None
@@ -173,8 +177,7 @@ def _leaf_as_printed(leaf: Leaf, value: Any, text: str, path: Path, faults: list
     return text[start:end]
 
 
-def _cuts_number(text: str, start: int, end: int) -> bool:
-    """Whether the span is a part of a longer number, as "12" of "312" or of "12.50"."""
-    head = text[start].isdigit() and re.search(r"\d[.,]?\Z", text[max(0, start - 2) : start])
-    tail = text[end - 1].isdigit() and re.match(r"[.,]?\d", text[end : end + 2])
-    return bool(head or tail)
+def _is_part(text: str, start: int, end: int) -> bool:
+    """Whether a span is inside a longer word or number, as "12" in "312" and "12.50", or "eur" in "euros"."""
+    head, tail = text[max(0, start - 2) : start + 1], text[end - 1 : end + 2]
+    return bool(re.search(rf"(?:{_JOINED})\Z", head) or re.match(_JOINED, tail))
