@@ -1,0 +1,41 @@
+"""What every source yields: bytes with an origin."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import BinaryIO, Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """Bytes that can be fetched, perhaps."""
+
+    # an absolute POSIX path, or a URL without its password; always encodable as UTF-8
+    origin: str
+    # bytes; None where nobody knows before reading
+    size: int | None
+    # may raise anything: the readers make it the document's reason
+    opener: Callable[[], BinaryIO]
+
+    def open(self) -> BinaryIO:
+        """The bytes from their start, as often as it is called."""
+        return self.opener()
+
+    @property
+    def suffix(self) -> str:
+        """The extension in lower case, as `.pdf`; empty if there is none."""
+        is_web = self.origin.startswith(("http://", "https://"))
+        name = re.split(r"[?#]", self.origin, maxsplit=1)[0] if is_web else self.origin
+        return PurePosixPath(name.partition("::")[0] if "://" in name else name).suffix.lower()
+
+
+class Source(Protocol):
+    """Where files come from; each iteration starts anew."""
+
+    def __iter__(self) -> Iterator[File]: ...
+
+
+def fail(error: Exception) -> BinaryIO:
+    """The opener of a file of which it is known already why it cannot be opened."""
+    raise error
