@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
+from annotated_types import BaseMetadata
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
@@ -107,7 +108,7 @@ class Schema:
             "name": self.name,
             "form": repr(self.form),
             "record_schema": self.record_schema,
-            "code": list(dict.fromkeys(map(_source, _functions(self.model)))),
+            "rules": list(_rules(self.model)),
             "examples": [(example.text, example.record) for example in self.examples],
             "settings": self.settings.model_dump(mode="json"),
         }
@@ -123,8 +124,8 @@ class _RecordJsonSchema(GenerateJsonSchema):
         return {"type": "string", "pattern": ISO_DATETIME}
 
 
-def _functions(model: type[BaseModel]) -> Iterator[Callable[..., Any]]:
-    """The validators and serializers of a model and of those nested in it."""
+def _rules(model: type[BaseModel]) -> Iterator[str]:
+    """The constraints and the code that a model, and those nested in it, add to their types."""
     found = model.__pydantic_decorators__
     for group in (
         found.field_validators,
@@ -132,13 +133,15 @@ def _functions(model: type[BaseModel]) -> Iterator[Callable[..., Any]]:
         found.field_serializers,
         found.model_serializers,
     ):
-        yield from (decorator.func for decorator in group.values())
-    for field in model.model_fields.values():
+        yield from (_source(decorator.func) for decorator in group.values())
+    for name, field in model.model_fields.items():
         for part in (*_parts(field.annotation), *field.metadata):
             if isinstance(part, type) and issubclass(part, BaseModel):
-                yield from _functions(part)
+                yield from _rules(part)
             elif callable(function := getattr(part, "func", None)):
-                yield function
+                yield f"{name}: {_source(function)}"
+            elif isinstance(part, BaseMetadata):
+                yield f"{name}: {part!r}"
 
 
 def _parts(annotation: Any) -> Iterator[Any]:
