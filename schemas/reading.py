@@ -49,7 +49,8 @@ def unit_of(printed: str) -> str | None:
     numbers = list(NUMBER.finditer(plain))
     if len(numbers) != 1:
         return None
-    before, after = plain[: numbers[0].start("body")], plain[numbers[0].end() :]
+    end = numbers[0].end("body") if _is_length(numbers[0], plain) else numbers[0].end()
+    before, after = plain[: numbers[0].start("body")], plain[end:]
     signs: list[str] = [sign for side in (before, after) for sign in CURRENCY.findall(side) if _code(sign)]
     if signs:
         return next((sign for sign in signs if sign in _ISO_4217), signs[0])
@@ -216,9 +217,14 @@ def _decimal(leaf: Leaf, printed: str) -> Decimal:
     digits = _digits(number["body"], decimal_comma=leaf.decimal_comma)
     if digits is None:
         raise _refuse(leaf, printed, "its separators do not group the digits")
-    power = _POWERS[(number["suffix"] or number["word"] or "").lower()]
+    power = 0 if _is_length(number, plain) else _POWERS[(number["suffix"] or number["word"] or "").lower()]
     value = Decimal(format(Decimal(f"{digits}E{power}"), "f"))
     return value.copy_negate() if _is_negative(number, plain) else value
+
+
+def _is_length(number: re.Match[str], plain: str) -> bool:
+    """Whether a small m is metres: it is millions only of money, as in "$5m"."""
+    return number["suffix"] == "m" and not CURRENCY.search(plain)
 
 
 def _digits(body: str, *, decimal_comma: bool) -> str | None:
