@@ -1,7 +1,7 @@
 """How sure the model was of each field: the probability of its tokens among those the grammar allowed."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -17,16 +17,21 @@ def field_confidences(record: dict[str, Any], tokens: Sequence[Token]) -> dict[P
     the wire style cannot be split: then every value has the probability of the whole.
     """
     answer = b"".join(token.text for token in tokens)
-    whole = math.exp(sum(token.logprob for token in tokens))
     if answer != dump(record).encode():
+        whole = _probability(tokens)
         return {path: whole for path, _, _ in _spans(record, (), 0)}
     ends = list(accumulate(len(token.text) for token in tokens))
     starts = [0, *ends[:-1]]
-    confidences = {}
-    for path, start, end in _spans(record, (), 0):
-        inside = (t.logprob for t, s, e in zip(tokens, starts, ends, strict=True) if s < end and e > start)
-        confidences[path] = min(1.0, math.exp(sum(inside)))
-    return confidences
+    placed = list(zip(tokens, starts, ends, strict=True))
+    return {
+        path: _probability(token for token, s, e in placed if s < end and e > start)
+        for path, start, end in _spans(record, (), 0)
+    }
+
+
+def _probability(tokens: Iterable[Token]) -> float:
+    # a logarithm that was rounded may be above nought
+    return min(1.0, math.exp(sum(token.logprob for token in tokens)))
 
 
 def _spans(value: Any, path: Path, start: int) -> Iterator[tuple[Path, int, int]]:
