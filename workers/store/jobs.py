@@ -1,0 +1,189 @@
+"""Jobs: claimed with a lease, finished only by who still holds it.
+
+A claim raises the job's fence by one. Whoever finishes names the fence of the claim, so a worker that was
+thought dead and comes back late is refused. On PostgreSQL rows are locked with SKIP LOCKED or by their owner
+only, so nothing here deadlocks; on SQLite a transaction that writes is alone.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from sqlalchemy import ColumnElement, Connection, case, false, literal_column, null, select, tuple_, update
+
+from workers.store.models import Document, Job, JobState
+from workers.store.types import db_time
+
+# literals and not parameters: the planner takes a partial index only if it sees the state
+QUEUED: ColumnElement[str] = literal_column(f"'{JobState.QUEUED}'")
+LEASED: ColumnElement[str] = literal_column(f"'{JobState.LEASED}'")
+
+# claims that may end in an error or in silence before a job is given up: it may be what kills the workers
+MAX_FAILURES = 5
+
+# a job id and the fence of the claim
+Lease: TypeAlias = tuple[int, int]
+
+UNLEASED = {"lease_owner": null(), "lease_until": null()}
+# a job that waits for its next message
+WAITING = {"state": JobState.QUEUED.value, "enqueued_at": null(), **UNLEASED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claimed:
+    """A job that is ours until the lease ends, and its text."""
+
+    job_id: int
+    fence: int
+    document_id: int
+    schema_version_id: int
+    checkpoint_id: int
+    # claims that ended badly before this one
+    failures: int
+    origin: str
+    text: str
+
+    @property
+    def lease(self) -> Lease:
+        return self.job_id, self.fence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A job that came to its end, with the reason if it is not done."""
+
+    job_id: int
+    fence: int
+    state: JobState
+    error_code: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A claim that ended in an error; `retryable` as the error's type says."""
+
+    job_id: int
+    fence: int
+    error_code: str
+    error: str
+    retryable: bool
+
+
+def claim(
+    conn: Connection,
+    ids: Sequence[int] | None,
+    *,
+    owner: str,
+    checkpoint_id: int,
+    lease_s: float,
+    limit: int,
+) -> list[Claimed]:
+    """Take up to `limit` queued jobs of this checkpoint, the most urgent first; only of `ids`, if given."""
+    wanted = select(Job.id).where(Job.state == QUEUED, Job.checkpoint_id == checkpoint_id)
+    if ids is not None:
+        wanted = wanted.where(Job.id.in_(ids))
+    # SKIP LOCKED so that two workers take different rows; a CTE, so that the limit applies once
+    chosen = (
+        wanted.order_by(Job.priority, Job.id).limit(limit).with_for_update(skip_locked=True).cte("chosen")
+    )
+    statement = (
+        update(Job)
+        .where(Job.id == chosen.c.id)
+        .values(
+            state=JobState.LEASED.value,
+            lease_owner=owner,
+            lease_until=db_time(lease_s),
+            fence=Job.fence + 1,
+            attempts=Job.attempts + 1,
+        )
+        .returning(
+            Job.id,
+            Job.fence,
+            Job.document_id,
+            Job.schema_version_id,
+            Job.checkpoint_id,
+            Job.failures,
+            Job.priority,
+        )
+    )
+    taken = sorted(conn.execute(statement).all(), key=lambda row: (row.priority, row.id))
+    documents = select(Document.id, Document.origin, Document.text).where(
+        Document.id.in_([row.document_id for row in taken])
+    )
+    texts = {row.id: row for row in conn.execute(documents)}
+    return [_claimed(row, texts[row.document_id]) for row in taken]
+
+
+def _claimed(job: Any, document: Any) -> Claimed:
+    return Claimed(
+        job_id=job.id,
+        fence=job.fence,
+        document_id=job.document_id,
+        schema_version_id=job.schema_version_id,
+        checkpoint_id=job.checkpoint_id,
+        failures=job.failures,
+        origin=document.origin,
+        text=document.text,
+    )
+
+
+def heartbeat(conn: Connection, owner: str, lease_s: float) -> int:
+    """Hold every lease of `owner` for `lease_s` from now; how many were held."""
+    # a row that is locked is being finished or swept just now, and needs no longer lease
+    mine = (
+        select(Job.id)
+        .where(Job.state == LEASED, Job.lease_owner == owner)
+        .with_for_update(skip_locked=True)
+        .cte("mine")
+    )
+    statement = update(Job).where(Job.id == mine.c.id).values(lease_until=db_time(lease_s))
+    # sqlite3 counts no rows of a statement that begins with WITH
+    return len(conn.execute(statement.returning(Job.id)).all())
+
+
+def finish(conn: Connection, owner: str, finished: Iterable[Finished]) -> set[int]:
+    """End the jobs whose lease is still ours; their ids. Results of others must not be written."""
+    groups: dict[tuple[JobState, str | None, str | None], list[Lease]] = {}
+    for job in finished:
+        groups.setdefault((job.state, job.error_code, job.error), []).append((job.job_id, job.fence))
+    ours: set[int] = set()
+    for (state, error_code, error), leases in groups.items():
+        end = {"state": state.value, "error_code": error_code, "error": error, "finished_at": db_time()}
+        ours |= _update_held(conn, owner, leases, end | UNLEASED)
+    return ours
+
+
+def release(conn: Connection, owner: str, leases: Iterable[Lease]) -> set[int]:
+    """Give claims back unfinished, as at a shutdown; the ids that were still ours."""
+    return _update_held(conn, owner, list(leases), WAITING)
+
+
+def fail_or_retry(
+    conn: Connection, owner: str, failures: Iterable[Failure], *, max_failures: int = MAX_FAILURES
+) -> set[int]:
+    """Queue retryable ones again until `max_failures`, fail the others; the ids that were still ours."""
+    ours: set[int] = set()
+    for failure in failures:
+        again = Job.failures + 1 < max_failures if failure.retryable else false()
+        reason = {"error_code": failure.error_code, "error": failure.error}
+        ours |= _update_held(conn, owner, [(failure.job_id, failure.fence)], ended_badly(again) | reason)
+    return ours
+
+
+def ended_badly(again: ColumnElement[bool]) -> dict[str, Any]:
+    """The columns of a job whose claim ended badly, queued again or failed."""
+    return UNLEASED | {
+        "state": case((again, JobState.QUEUED.value), else_=JobState.FAILED.value),
+        "failures": Job.failures + 1,
+        "enqueued_at": null(),
+        "finished_at": case((again, null()), else_=db_time()),
+    }
+
+
+def _update_held(conn: Connection, owner: str, leases: Sequence[Lease], values: dict[str, Any]) -> set[int]:
+    if not leases:
+        return set()
+    held = tuple_(Job.id, Job.fence).in_(leases)
+    statement = update(Job).where(held, Job.state == LEASED, Job.lease_owner == owner).values(values)
+    return set(conn.execute(statement.returning(Job.id)).scalars())

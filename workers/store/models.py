@@ -1,0 +1,214 @@
+"""The store's own tables; the typed tables of schemas are made by `workers.store.records`."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from sqlalchemy import BigInteger, CheckConstraint, Double, ForeignKey, Index, Integer, MetaData, Text, text
+from sqlalchemy import UniqueConstraint as Unique
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from workers.store.types import Json, UtcDateTime, db_time
+
+# SQLite gives out ids only for a column declared INTEGER
+_BigId = BigInteger().with_variant(Integer(), "sqlite")
+
+Id = Annotated[int, mapped_column(_BigId, primary_key=True)]
+Ref = Annotated[int, mapped_column(_BigId)]
+Created = Annotated[datetime, mapped_column(default=db_time())]
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: Text(),
+        float: Double(),
+        datetime: UtcDateTime(),
+        dict[str, Any]: Json,
+        list[Any]: Json,
+    }
+
+
+class JobState(StrEnum):
+    """Where a job is; the last four are ends."""
+
+    QUEUED = "queued"
+    LEASED = "leased"
+    DONE = "done"
+    REVIEW = "review"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Document(Base):
+    """A text with an origin, stored once by its hash; an unreadable file has an error and no text."""
+
+    __tablename__ = "documents"
+    __table_args__ = (CheckConstraint("(text IS NULL) = (error_code IS NOT NULL)", name="text_or_error"),)
+
+    id: Mapped[Id]
+    content_hash: Mapped[str] = mapped_column(unique=True)
+    # of the first time it was seen; `batch_entries.origin` has every one
+    origin: Mapped[str]
+    media_type: Mapped[str]
+    text: Mapped[str | None]
+    num_chars: Mapped[int]
+    error_code: Mapped[str | None]
+    error: Mapped[str | None]
+    created_at: Mapped[Created]
+
+
+class SchemaVersion(Base):
+    """A schema as it was: class, examples and settings under one digest."""
+
+    __tablename__ = "schema_versions"
+
+    id: Mapped[Id]
+    name: Mapped[str]
+    digest: Mapped[str] = mapped_column(unique=True)
+    wire_schema: Mapped[dict[str, Any]]
+    record_schema: Mapped[dict[str, Any]]
+    settings: Mapped[dict[str, Any]]
+    examples: Mapped[list[Any]]
+    created_at: Mapped[Created]
+
+
+class CheckpointRow(Base):
+    """The identity of a model directory."""
+
+    __tablename__ = "checkpoints"
+
+    id: Mapped[Id]
+    digest: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    is_placeholder: Mapped[bool]
+    created_at: Mapped[Created]
+
+
+class Batch(Base):
+    """Documents enqueued together."""
+
+    __tablename__ = "batches"
+
+    id: Mapped[Id]
+    schema_version_id: Mapped[Ref] = mapped_column(ForeignKey("schema_versions.id"))
+    checkpoint_id: Mapped[Ref] = mapped_column(ForeignKey("checkpoints.id"))
+    created_at: Mapped[Created]
+    # set once all its documents are enqueued; until then its total still grows
+    sealed_at: Mapped[datetime | None]
+
+
+class Job(Base):
+    """One document x schema version x checkpoint: the unit of work."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Unique("document_id", "schema_version_id", "checkpoint_id"),
+        CheckConstraint(
+            "state IN ('queued', 'leased', 'done', 'review', 'failed', 'cancelled')", name="known_state"
+        ),
+        # small, whatever the table grows to; a query uses one only if it has the state as a literal
+        Index(
+            "ix_jobs_queued",
+            "priority",
+            "id",
+            sqlite_where=text("state = 'queued'"),
+            postgresql_where=text("state = 'queued'"),
+        ),
+        Index(
+            "ix_jobs_leased",
+            "lease_until",
+            sqlite_where=text("state = 'leased'"),
+            postgresql_where=text("state = 'leased'"),
+        ),
+    )
+
+    id: Mapped[Id]
+    document_id: Mapped[Ref] = mapped_column(ForeignKey("documents.id"))
+    schema_version_id: Mapped[Ref] = mapped_column(ForeignKey("schema_versions.id"))
+    checkpoint_id: Mapped[Ref] = mapped_column(ForeignKey("checkpoints.id"))
+    state: Mapped[str]
+    # the lower, the sooner
+    priority: Mapped[int] = mapped_column(default=0)
+    lease_owner: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    # grows with each claim and never goes back, so a late finisher is known by its old number
+    fence: Mapped[int] = mapped_column(default=0)
+    # claims since the job was queued, those given back included
+    attempts: Mapped[int] = mapped_column(default=0)
+    # claims that ended in an error or in silence
+    failures: Mapped[int] = mapped_column(default=0)
+    error_code: Mapped[str | None]
+    error: Mapped[str | None]
+    # when its id was last sent; NULL: no message is known to be on its way
+    enqueued_at: Mapped[datetime | None]
+    created_at: Mapped[Created]
+    finished_at: Mapped[datetime | None]
+
+
+class BatchEntry(Base):
+    """The ledger: each thing a batch was given is one entry, so counts add up."""
+
+    __tablename__ = "batch_entries"
+
+    batch_id: Mapped[Ref] = mapped_column(ForeignKey("batches.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    origin: Mapped[str]
+    job_id: Mapped[Ref] = mapped_column(ForeignKey("jobs.id"), index=True)
+    # it was extracted before this batch came
+    already_done: Mapped[bool]
+
+
+class Extraction(Base):
+    """What came of a job that ended in done or review."""
+
+    __tablename__ = "extractions"
+
+    id: Mapped[Id]
+    job_id: Mapped[Ref] = mapped_column(ForeignKey("jobs.id"), unique=True)
+    document_id: Mapped[Ref] = mapped_column(ForeignKey("documents.id"), index=True)
+    schema_version_id: Mapped[Ref] = mapped_column(ForeignKey("schema_versions.id"))
+    checkpoint_id: Mapped[Ref] = mapped_column(ForeignKey("checkpoints.id"))
+    wire_record: Mapped[dict[str, Any] | None]
+    record: Mapped[dict[str, Any] | None]
+    # the raw text of the model when it does not parse
+    answer: Mapped[str | None]
+    finish: Mapped[str]
+    confidence: Mapped[float | None]
+    calibration: Mapped[str] = mapped_column(default="uncalibrated")
+    # objects with `path` and `message`
+    errors: Mapped[list[Any]]
+    num_windows: Mapped[int]
+    prompt_tokens: Mapped[int]
+    output_tokens: Mapped[int]
+    forwards: Mapped[int]
+    seconds: Mapped[float]
+    timings: Mapped[dict[str, Any]]
+    created_at: Mapped[Created]
+
+
+class Evidence(Base):
+    """Where one leaf of an extraction stands in its document."""
+
+    __tablename__ = "evidence"
+
+    extraction_id: Mapped[Ref] = mapped_column(
+        ForeignKey("extractions.id", ondelete="CASCADE"), primary_key=True
+    )
+    position: Mapped[int] = mapped_column(primary_key=True)
+    path: Mapped[str]
+    state: Mapped[str]
+    value: Mapped[str | None]
+    # code points of the stored text, end exclusive
+    start_char: Mapped[int | None]
+    end_char: Mapped[int | None]
+    text: Mapped[str | None]
+    confidence: Mapped[float | None]

@@ -1,0 +1,62 @@
+"""Schema versions and checkpoints: what a job is done with, each stored once by its digest."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from workers.engine.protocol import Checkpoint
+from workers.store.models import CheckpointRow, SchemaVersion
+from workers.store.session import insert_into
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSchemaVersion:
+    """A schema as it is now; all but the name is JSON."""
+
+    name: str
+    digest: str
+    wire_schema: Mapping[str, Any]
+    record_schema: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    examples: Sequence[Any]
+
+
+def put_schema_version(conn: Connection, version: NewSchemaVersion) -> int:
+    """Its id, stored now or before."""
+    insert = insert_into(conn, SchemaVersion).on_conflict_do_nothing(index_elements=["digest"])
+    conn.execute(
+        insert,
+        {
+            "name": version.name,
+            "digest": version.digest,
+            "wire_schema": dict(version.wire_schema),
+            "record_schema": dict(version.record_schema),
+            "settings": dict(version.settings),
+            "examples": list(version.examples),
+        },
+    )
+    return conn.execute(select(SchemaVersion.id).where(SchemaVersion.digest == version.digest)).scalar_one()
+
+
+def put_checkpoint(conn: Connection, checkpoint: Checkpoint) -> int:
+    """Its id, stored now or before."""
+    insert = insert_into(conn, CheckpointRow).on_conflict_do_nothing(index_elements=["digest"])
+    conn.execute(
+        insert,
+        {
+            "digest": checkpoint.digest,
+            "name": checkpoint.name,
+            "is_placeholder": checkpoint.is_placeholder,
+        },
+    )
+    query = select(CheckpointRow.id).where(CheckpointRow.digest == checkpoint.digest)
+    return conn.execute(query).scalar_one()
+
+
+def schema_version(conn: Connection, schema_version_id: int) -> tuple[str, str]:
+    """The name and the digest of a stored schema version."""
+    query = select(SchemaVersion.name, SchemaVersion.digest).where(SchemaVersion.id == schema_version_id)
+    name, digest = conn.execute(query).one()
+    return name, digest
