@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from pipelines.sources.base import hide_passwords
 from schemas.errors import DocumentError, DocumentTooLargeError, UnreadableDocumentError
 
 
@@ -62,7 +63,7 @@ def reasons(subject: str) -> Iterator[None]:
 
 def first_line(error: Exception) -> str:
     """The start of an exception's message in printable characters, for it may quote the document."""
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    text = hide_passwords((error.strerror if isinstance(error, OSError) else None) or str(error))
     line = next(iter(text.strip().splitlines()), "") or type(error).__name__
     return "".join(char if char.isprintable() else "?" for char in line[:200]).rstrip(".")
 

@@ -15,9 +15,7 @@ logging.getLogger("pypdf").setLevel(logging.CRITICAL)
 
 def text_of(data: bytes, limits: Limits) -> str:
     """The text of the pages, a blank line between them."""
-    reader = PdfReader(io.BytesIO(data))
-    if reader.is_encrypted:
-        _unlock(reader)
+    reader = _opened(data)
     num_pages = len(reader.pages)
     if num_pages > limits.max_pages:
         raise too_large(num_pages, "pages", "max_pages", limits.max_pages)
@@ -43,11 +41,12 @@ def _pages_text(reader: PdfReader, limits: Limits) -> str:
     return "\n\n".join(texts)
 
 
-def _unlock(reader: PdfReader) -> None:
-    """Opens a PDF that may be read by everybody and only restricts, say, printing."""
+def _opened(data: bytes) -> PdfReader:
+    """The PDF, if it may be read by everybody; it may restrict, say, printing."""
     try:
-        if reader.decrypt(""):
-            return
+        reader = PdfReader(io.BytesIO(data))
+        if not reader.is_encrypted or reader.decrypt(""):
+            return reader
     except DependencyError as exc:
         raise EncryptedDocumentError(
             "It is encrypted with AES, which needs a package that is missing.",

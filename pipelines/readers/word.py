@@ -15,7 +15,7 @@ from pipelines.readers.base import Limits, too_large
 Element = Any
 
 # honest files are mostly pictures, which hardly shrink; parsed XML takes twenty times its size
-_MAX_INFLATION = 3
+_MAX_INFLATION = 2
 _MARKS = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
 _TEXT, _PARAGRAPH, _ROW, _CELL = qn("w:t"), qn("w:p"), qn("w:tr"), qn("w:tc")
 # properties hold tab stops; a fallback repeats what is beside it, for old programs

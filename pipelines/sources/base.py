@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import BinaryIO, Protocol
 
+_PASSWORD = re.compile(r"(://[^/@:\s]*:)[^/@\s]+@")
+
 
 @dataclass(frozen=True, kw_only=True)
 class File:
@@ -34,6 +36,11 @@ class Source(Protocol):
     """Where files come from; each iteration starts anew."""
 
     def __iter__(self) -> Iterator[File]: ...
+
+
+def hide_passwords(text: str) -> str:
+    """The text with `***` for the passwords of URLs in it."""
+    return _PASSWORD.sub(r"\1***@", text)
 
 
 def fail(error: Exception) -> BinaryIO:

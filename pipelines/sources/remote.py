@@ -8,10 +8,8 @@ from typing import Any, NamedTuple
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 
-from pipelines.sources.base import File, fail
+from pipelines.sources.base import File, fail, hide_passwords
 from schemas.errors import ConfigurationError
-
-_PASSWORD = re.compile(r"(://[^/@:\s]*:)[^/@\s]+@")
 
 
 class _Entry(NamedTuple):
@@ -32,7 +30,7 @@ def find(url: str) -> Callable[[], Iterator[File]]:
     Raises:
         ConfigurationError: nothing is there, or its file system cannot be used.
     """
-    shown = _PASSWORD.sub(r"\1***@", url)
+    shown = hide_passwords(url)
     try:
         files, path = url_to_fs(url)
         roots = _roots(files, path, is_web=url.startswith(("http://", "https://")))
@@ -43,7 +41,9 @@ def find(url: str) -> Callable[[], Iterator[File]]:
     except Exception as exc:
         # file systems are plugins and raise what they like
         raise ConfigurationError(
-            f"{shown} cannot be read: {exc}.", hint="Check the address, credentials and packages.", path=shown
+            hide_passwords(f"{url} cannot be read: {exc}."),
+            hint="Check the address, credentials and packages.",
+            path=shown,
         ) from exc
     if not roots:
         raise ConfigurationError(
@@ -103,4 +103,4 @@ class _Origin:
         """The URL of a path, its password hidden."""
         before = self._before
         url = self._files.unstrip_protocol(path) if before is None else before + path
-        return _PASSWORD.sub(r"\1***@", url + self._after)
+        return hide_passwords(url + self._after)

@@ -136,6 +136,14 @@ def test_parser_messages_are_printable() -> None:
     assert str(only.error) == "The file cannot be read: bad?[31m? ?value."
 
 
+def test_reasons_hide_passwords() -> None:
+    def away() -> object:
+        raise FileNotFoundError("https://user:secret@host/a.txt")
+
+    (only,) = read(File(origin="/a.txt", size=None, opener=away))  # type: ignore[arg-type]
+    assert str(only.error) == "The file cannot be read: https://user:***@host/a.txt."
+
+
 def test_a_reader_that_is_left_early_closes_its_file() -> None:
     file = file_of(b"text\n1\n2\n", "a.csv")
     stream = file.open()
