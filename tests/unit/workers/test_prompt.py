@@ -1,0 +1,239 @@
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tokenizers
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+
+from schemas import Example, ExtractionSchema, SchemaSettings, Step
+from schemas.base import Schema
+from schemas.errors import CheckpointError, ConfigurationError, PromptError
+from workers.engine.special_tokens import SPECIAL_TOKENS
+from workers.engine.tokenizer import PlainTokenizer
+from workers.prompt import CONDITION_TOKENS, Envelope, Prompter, describe
+from workers.testing import ByteTokenizer
+
+TOKENIZER = ByteTokenizer()
+DIRECT = Step()
+
+
+class Line(BaseModel):
+    amount: str = Field(description="what it comes to")
+
+
+class Note(ExtractionSchema):
+    """A note.
+
+    With two lines of docstring.
+    """
+
+    title: str = Field(description="what it is called")
+    author: str | None
+    lines: list[Line] = Field(description="what is charged")
+
+
+EXAMPLES = [
+    Example(text=f"Text {n}.", record={"title": f"{n}", "author": None, "lines": []}) for n in range(5)
+]
+
+
+def schema(examples: list[Example] = EXAMPLES, **settings: Any) -> Schema:
+    model = type("Note", (Note,), {"settings": SchemaSettings(**settings), "__doc__": Note.__doc__})
+    return Schema(model, examples)
+
+
+def prompter(
+    max_positions: int = 4096, conditions: Mapping[str, str] = CONDITION_TOKENS, **settings: Any
+) -> Prompter:
+    return Prompter(schema(**settings), TOKENIZER, max_positions, Envelope(conditions=conditions))
+
+
+def shown(builder: Prompter, text: str = "Hello.", step: Step = DIRECT) -> str:
+    prompt = builder.build(text, step)
+    assert prompt is not None
+    return TOKENIZER.decode(prompt.ids)
+
+
+def shot(number: int) -> str:
+    return f'Text:\nText {number}.\nJSON: {{"title": "{number}", "author": null, "lines": []}}\n\n'
+
+
+def test_the_envelope_is_exact() -> None:
+    assert shown(prompter()) == (
+        "<|im_start|><|object_ref_start|>" + "".join(map(shot, range(5))) + "Text:\nHello.\nJSON:<|im_end|>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("condition", "tokens"),
+    [
+        ("direct", "<|object_ref_start|>"),
+        ("cot", "<|object_ref_end|>"),
+        ("noisy", "<|quad_start|>"),
+        ("synth", "<|quad_end|>"),
+        ("synth,cot", "<|quad_end|><|object_ref_end|>"),
+        (" cot , synth ", "<|object_ref_end|><|quad_end|>"),
+    ],
+)
+def test_conditions_are_special_tokens_in_order(condition: str, tokens: str) -> None:
+    step = Step(condition=condition)
+    assert shown(prompter(), step=step).startswith(f"<|im_start|>{tokens}Text:\n")
+    prompt = prompter().build("Hello.", step)
+    assert prompt is not None
+    ids = [TOKENIZER.special(name) for name in Envelope().condition_tokens(condition)]
+    assert list(prompt.ids[1 : 1 + len(ids)]) == ids
+    assert prompt.ids[0] == TOKENIZER.special("<|im_start|>")
+    assert prompt.ids[-1] == TOKENIZER.special("<|im_end|>")
+
+
+def test_conditions_of_the_settings_are_used() -> None:
+    builder = prompter(conditions={"direct": "<|direct|>"}, ladder=(DIRECT,))
+    assert shown(builder).startswith("<|im_start|><|direct|>Text:")
+
+
+@pytest.mark.parametrize("condition", ["loud", "", "direct,loud", "direct,"])
+def test_an_unknown_condition_of_the_ladder_is_an_error_before_the_first_document(condition: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match="is not known; there are direct, cot, noisy, synth"
+    ) as caught:
+        prompter(ladder=(DIRECT, Step(condition=condition)))
+    assert "GLEANER_CONDITION_TOKENS" in caught.value.hint
+
+
+def test_a_token_that_the_vocabulary_lacks_is_an_error_before_the_first_document() -> None:
+    with pytest.raises(CheckpointError, match="nowhere"):
+        prompter(conditions=CONDITION_TOKENS | {"synth": "<|nowhere|>"})
+    with pytest.raises(CheckpointError, match="stop"):
+        Prompter(schema(), TOKENIZER, 4096, Envelope(end="<|stop|>"))
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_fewer_than_two_examples_are_refused(count: int) -> None:
+    with pytest.raises(PromptError, match=f"note has {count} examples"):
+        prompter(examples=EXAMPLES[:count])
+
+
+def test_as_many_examples_as_fit_and_never_fewer_than_two() -> None:
+    builder = prompter(max_positions=600, max_answer_tokens=100)
+    assert builder.max_prompt_tokens == 500
+    numbers = set()
+    for length in range(500):
+        prompt = builder.build("x" * length, DIRECT)
+        if prompt is None:
+            break
+        numbers.add(prompt.num_shots)
+        assert len(prompt.ids) <= 500
+        # another one would not have fitted
+        assert prompt.num_shots == 5 or len(prompt.ids) + len(shot(0)) > 500
+        assert TOKENIZER.decode(prompt.ids).count("JSON: ") == prompt.num_shots
+    assert numbers == {2, 3, 4, 5}
+    assert builder.build("x" * length, DIRECT) is None
+    assert len(builder.build("x" * (length - 1), DIRECT).ids) == 500  # type: ignore[union-attr]
+
+
+def test_a_step_bounds_and_skips_examples() -> None:
+    builder = prompter()
+
+    def numbers(**step: int) -> list[int]:
+        text = shown(builder, step=Step(**step))  # type: ignore[arg-type]
+        return [n for n in range(5) if shot(n) in text]
+
+    assert numbers() == [0, 1, 2, 3, 4]
+    assert numbers(max_shots=2) == [0, 1]
+    assert numbers(skip_shots=2) == [2, 3, 4]
+    assert numbers(skip_shots=1, max_shots=3) == [1, 2, 3]
+    assert numbers(skip_shots=4) == numbers(skip_shots=100) == [3, 4]
+
+
+def test_more_than_eight_examples_are_not_used() -> None:
+    many = [Example(text=f"{n}", record=EXAMPLES[0].record) for n in range(12)]
+    prompt = prompter(examples=many).build("Hello.", DIRECT)
+    assert prompt is not None and prompt.num_shots == 8
+
+
+def test_records_are_written_in_the_style_of_the_answer() -> None:
+    record = {"title": 'é "q"\n', "author": None, "lines": [{"amount": "1"}]}
+    text = shown(prompter(examples=[Example(text="t", record=record), EXAMPLES[0]]))
+    assert 'JSON: {"title": "é \\"q\\"\\n", "author": null, "lines": [{"amount": "1"}]}\n\n' in text
+
+
+def test_half_of_the_positions_at_most_are_for_the_answer() -> None:
+    assert prompter(max_positions=4096).max_new_tokens == 768
+    small = prompter(max_positions=1000, max_answer_tokens=900)
+    assert (small.max_new_tokens, small.max_prompt_tokens) == (500, 500)
+
+
+def test_descriptions_reach_the_prompt_only_if_asked_for() -> None:
+    description = (
+        "A note.\n\nWith two lines of docstring.\ntitle: what it is called\nlines: what is charged\n"
+        "lines[].amount: what it comes to"
+    )
+    assert describe(schema().form) == description
+    assert "what it is called" not in shown(prompter())
+    assert shown(prompter(describe_fields=True)).startswith(
+        f"<|im_start|><|object_ref_start|>{description}\n\nText:\nText 0."
+    )
+
+
+@pytest.mark.parametrize("settings", [{}, {"describe_fields": True}], ids=str)
+@pytest.mark.parametrize("step", [DIRECT, Step(condition="synth,cot", skip_shots=1)], ids=str)
+def test_room_is_what_a_text_may_take_beside_two_examples(settings: dict[str, Any], step: Step) -> None:
+    builder = prompter(max_positions=700, max_answer_tokens=100, **settings)
+    room = builder.room(step)
+    prompt = builder.build("x" * room, step)
+    assert prompt is not None and prompt.num_shots == 2
+    # the slack is a few tokens
+    assert builder.build("x" * (room + 9), step) is None
+
+
+def test_no_room_is_an_error_that_names_the_schema() -> None:
+    with pytest.raises(PromptError, match="two examples of note take 130 tokens") as caught:
+        prompter(max_positions=280, max_answer_tokens=100).room(DIRECT)
+    assert caught.value.facts["schema"] == "note"
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> PlainTokenizer:
+    """A byte-level tokenizer in whose vocabulary the special tokens are ordinary entries too."""
+    trained = tokenizers.Tokenizer(tokenizers.models.BPE())
+    trained.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trained.decoder = tokenizers.decoders.ByteLevel()
+    trained.train_from_iterator(
+        ["Text:\nHello.\nJSON:", json.dumps(EXAMPLES[0].record)],
+        tokenizers.trainers.BpeTrainer(
+            special_tokens=list(SPECIAL_TOKENS),
+            initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    path: Path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    trained.save(str(path))
+    return PlainTokenizer(path)
+
+
+def ordinary(tokenizer: PlainTokenizer, ids: tuple[int, ...]) -> str:
+    return b"".join(map(tokenizer.token_bytes, ids)).decode()
+
+
+@given(
+    text=st.lists(st.sampled_from([*SPECIAL_TOKENS, "a", " ", "\n", "é", "<|", "|>", "🧾"]), max_size=8).map(
+        "".join
+    )
+)
+def test_special_tokens_typed_in_texts_are_characters(plain: PlainTokenizer, text: str) -> None:
+    typed = Example(text=text, record={"title": text, "author": None, "lines": []})
+    builder = Prompter(schema(examples=[typed, EXAMPLES[0]]), plain, 4096, Envelope())
+    prompt = builder.build(text, DIRECT)
+    assert prompt is not None
+    special = {plain.special(name) for name in SPECIAL_TOKENS}
+    first, condition, *inside, last = prompt.ids
+    assert (first, condition, last) == tuple(
+        map(plain.special, ("<|im_start|>", "<|object_ref_start|>", "<|im_end|>"))
+    )
+    assert special.isdisjoint(inside)
+    record = json.dumps(typed.record, ensure_ascii=False)
+    assert ordinary(plain, prompt.ids) == f"Text:\n{text}\nJSON: {record}\n\n{shot(0)}Text:\n{text}\nJSON:"
