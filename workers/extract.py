@@ -13,6 +13,7 @@ from typing import Any
 from schemas.base import Schema, Step
 from schemas.errors import GleanerError, PromptError, TerminalError
 from schemas.validate import Fault, Validated, to_record, wire_faults
+from schemas.wire import dump
 from workers.confidence import field_confidences
 from workers.engine.protocol import Completion, Engine, Finish, Request
 from workers.ground import Evidence, State, ground
@@ -132,7 +133,8 @@ class Extractor:
         fitting = [prompt for prompt in prompts if prompt]
         if len(fitting) < len(windows):
             raise PromptError(
-                f"a window of {room} tokens does not fit its prompt.", hint="Lower overlap_tokens."
+                f"a window of {room} tokens does not fit its prompt.",
+                hint="Shorten the first examples or lower max_answer_tokens in the schema's settings.",
             )
         return _Plan(windows=windows, requests=list(map(self._request, windows, fitting)))
 
@@ -173,8 +175,10 @@ class Extractor:
             ]
         try:
             record = json.loads(completion.text)
-        except json.JSONDecodeError as exc:
-            return None, [Fault(path="", message=f"the answer is not JSON: {exc.msg} at character {exc.pos}")]
+            # half a surrogate pair is JSON, but no text that can be stored
+            dump(record).encode()
+        except ValueError as exc:
+            return None, [Fault(path="", message=f"the answer is not JSON: {exc}")]
         faults = wire_faults(self.schema, record)
         if faults:
             return None, faults
