@@ -9,7 +9,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, case, false, literal_column, null, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    case,
+    false,
+    literal_column,
+    null,
+    select,
+    tuple_,
+    update,
+)
 
 from workers.store.models import Document, Job, JobState
 from workers.store.types import db_time
@@ -83,36 +94,22 @@ def claim(
     wanted = select(Job.id).where(Job.state == QUEUED, Job.checkpoint_id == checkpoint_id)
     if ids is not None:
         wanted = wanted.where(Job.id.in_(ids))
-    # SKIP LOCKED so that two workers take different rows; a CTE, so that the limit applies once
-    chosen = (
-        wanted.order_by(Job.priority, Job.id).limit(limit).with_for_update(skip_locked=True).cte("chosen")
-    )
-    statement = (
-        update(Job)
-        .where(Job.id == chosen.c.id)
-        .values(
-            state=JobState.LEASED.value,
-            lease_owner=owner,
-            lease_until=db_time(lease_s),
-            fence=Job.fence + 1,
-            attempts=Job.attempts + 1,
-        )
-        .returning(
-            Job.id,
-            Job.fence,
-            Job.document_id,
-            Job.schema_version_id,
-            Job.checkpoint_id,
-            Job.failures,
-            Job.priority,
-        )
-    )
-    taken = sorted(conn.execute(statement).all(), key=lambda row: (row.priority, row.id))
+    taken = _take(conn, wanted.order_by(Job.priority, Job.id).limit(limit), owner, lease_s)
     documents = select(Document.id, Document.origin, Document.text).where(
-        Document.id.in_([row.document_id for row in taken])
+        Document.id.in_([job.document_id for job in taken])
     )
-    texts = {row.id: row for row in conn.execute(documents)}
-    return [_claimed(row, texts[row.document_id]) for row in taken]
+    texts = {document.id: document for document in conn.execute(documents)}
+    return [_claimed(job, texts[job.document_id]) for job in taken]
+
+
+def _take(conn: Connection, wanted: Select[int], owner: str, lease_s: float) -> list[Any]:
+    # SKIP LOCKED so that two workers take different rows; a CTE, so that the limit applies once
+    chosen = wanted.with_for_update(skip_locked=True).cte("chosen")
+    lease = {"state": JobState.LEASED.value, "lease_owner": owner, "lease_until": db_time(lease_s)}
+    counts = {"fence": Job.fence + 1, "attempts": Job.attempts + 1}
+    statement = update(Job).where(Job.id == chosen.c.id).values(lease | counts)
+    jobs = conn.execute(statement.returning(*Job.__table__.columns)).all()
+    return sorted(jobs, key=lambda job: (job.priority, job.id))
 
 
 def _claimed(job: Any, document: Any) -> Claimed:

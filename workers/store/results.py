@@ -190,7 +190,10 @@ def _put_evidence(conn: Connection, results: Iterable[Result], extraction_ids: M
 
 
 def _put_rows(conn: Connection, results: Iterable[Result], extraction_ids: Mapping[int, int]) -> None:
-    """Make each record the current one of its document; of two in one chunk the later stays."""
+    """Make each record the current one of its document; of two in one chunk the later stays.
+
+    A result in review leaves the rows that an earlier schema version or checkpoint wrote.
+    """
     found: dict[str, tuple[RecordTables, dict[int, typed.Rows]]] = {}
     for result in results:
         if result.typed_record is not None:
