@@ -60,7 +60,7 @@ class Token:
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What one completion took; seconds are its batch's wall clock divided by nothing: the time it waited for."""
+    """What one completion took; the seconds run from the start of its batch to its own end."""
 
     prompt_tokens: int
     output_tokens: int

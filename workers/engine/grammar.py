@@ -1,0 +1,191 @@
+"""The grammar of one request: what the model may write, given the form and the document.
+
+It is llguidance's dialect of Lark. Lower-case names are rules, upper-case names are regular expressions, which may
+be intersected with `&`; `%regex {"substring_chunks": [...]}` is every run of neighbouring chunks.
+"""
+
+import json
+
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer
+
+from schemas.errors import GrammarError
+from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm
+
+# Kinds whose printed text holds a digit, and how many characters may stand before the first one.
+_BEFORE_DIGIT = {
+    Kind.DECIMAL: 24,
+    Kind.INTEGER: 24,
+    Kind.FLOAT: 24,
+    Kind.DATE: 48,
+    Kind.DATETIME: 48,
+}
+# What is kept of the document around a digit; the rest only makes such values slow to decode.
+_AROUND_DIGIT = 48
+
+# One character of a JSON string as `json.dumps(ensure_ascii=False)` writes it.
+_CHARACTER = r'(?:[^"\\\x00-\x1f]|\\["\\bfnrt]|\\u00(?:0[0-7be]|0f|1[0-9a-f]))'
+_FREE_CHARACTER = r'(?:[^"\\\x00-\x1f]|\\["\\nt])'
+# One that is neither white space nor a control character.
+_EDGE = r'(?:[^"\\\x00-\x20\s]|\\["\\])'
+
+# Not a character of any JSON string, so that no value reaches over it.
+_GAP = "\x00"
+
+# Whether a value can still reach its digit or its last visible character is searched for at every step; the default
+# fuel for that ends the answer in the middle of a long document.
+_LIMITS = LLParserLimits(
+    initial_lexer_fuel=100_000_000, step_lexer_fuel=100_000_000, max_lexer_states=2_000_000
+)
+
+
+def build(form: ObjectForm, document: str) -> str:
+    """The grammar whose texts are the wire records of `form` that `document` can ground.
+
+    Raises:
+        GrammarError: the form cannot be written as a grammar.
+    """
+    return _Builder(document).build(form)
+
+
+def matcher(grammar: str, tokenizer: LLTokenizer) -> LLMatcher:
+    """A matcher at the start of `grammar`.
+
+    Raises:
+        GrammarError: llguidance refuses it.
+    """
+    made = LLMatcher(tokenizer, grammar, limits=_LIMITS, log_level=0)
+    raise_if_broken(made)
+    return made
+
+
+def raise_if_broken(state: LLMatcher) -> None:
+    """Turn a matcher's error state, which it never leaves, into an exception."""
+    if state.is_error():
+        reason = state.get_error().partition("\n")[0]
+        raise GrammarError(
+            f"The grammar of the request cannot be followed: {reason}.",
+            hint="Lower max_length, max_items or the number of fields of the schema.",
+        )
+
+
+class _Builder:
+    """Collects definitions, each made once, while it walks the form."""
+
+    def __init__(self, document: str) -> None:
+        self._document = document
+        self._definitions: dict[str, str] = {}
+
+    def build(self, form: ObjectForm) -> str:
+        self._definitions["start"] = self._object(form)
+        return "".join(f"{name}: {body}\n" for name, body in self._definitions.items())
+
+    def _rule(self, form: Form) -> str:
+        body = self._body(form)
+        if isinstance(form, Leaf):
+            nullable = form.wire_nullable
+        else:
+            nullable = form.nullable
+            body = self._define(f"form_{len(self._definitions)}", body)
+        return f'("null" | {body})' if nullable and body != _NULL else body
+
+    def _body(self, form: Form) -> str:
+        if isinstance(form, ObjectForm):
+            return self._object(form)
+        return self._list(form) if isinstance(form, ListForm) else self._leaf(form)
+
+    def _object(self, form: ObjectForm) -> str:
+        parts = []
+        separator = "{"
+        for name, field in form.wire_fields:
+            parts += [_literal(f"{separator}{_json(name)}: "), self._rule(field)]
+            separator = ", "
+        return " ".join([*parts, _literal("}")]) if parts else _literal("{}")
+
+    def _list(self, form: ListForm) -> str:
+        item = self._item(form.item)
+        if form.max_items < 1 or item == _NULL:
+            return _literal("[]")
+        # llguidance refuses the empty range {0,0}
+        more = f'(", " {item}){{0,{form.max_items - 1}}}' if form.max_items > 1 else ""
+        return f'"[" ({item} {more})? "]"'
+
+    def _item(self, form: Form) -> str:
+        # what a document lacks is not in the list at all, so null is for items that may be None in the record
+        return self._body(form) if isinstance(form, Leaf) and not form.nullable else self._rule(form)
+
+    def _leaf(self, form: Leaf) -> str:
+        if form.kind is Kind.BOOLEAN:
+            return '("true" | "false")'
+        if form.kind is Kind.CHOICE and not form.choices:
+            raise GrammarError("A choice has nothing to choose among.", hint="Give the field its choices.")
+        if form.kind is Kind.CHOICE:
+            return "(" + " | ".join(_literal(_json(choice)) for choice in form.choices) + ")"
+        if form.max_length < 1:
+            return _NULL
+        return self._inferred(form) if form.kind is Kind.INFERRED else self._verbatim(form)
+
+    def _inferred(self, form: Leaf) -> str:
+        return self._define(f"FREE_{form.max_length}", _quoted(_bounded(_FREE_CHARACTER, form.max_length)))
+
+    def _verbatim(self, form: Leaf) -> str:
+        text = _bounded(_CHARACTER, form.max_length)
+        before = _BEFORE_DIGIT.get(form.kind)
+        if before is None:
+            source = self._source("DOCUMENT", self._document)
+            return self._define(f"TEXT_{form.max_length}", _quoted(f"{source} & {text}")) if source else _NULL
+        source = self._source("DIGITS", _near_digits(self._document))
+        digit = rf"/[^0-9]{{0,{before}}}[0-9](?s:.)*/"
+        name = f"DIGITS_{before}_{form.max_length}"
+        return self._define(name, _quoted(f"{source} & {text} & {digit}")) if source else _NULL
+
+    def _source(self, name: str, text: str) -> str | None:
+        """The terminal of all substrings of a text, or None where none can be a value."""
+        if name in self._definitions:
+            return name
+        if all(c.isspace() or ord(c) < 0x20 for c in text):
+            return None
+        chunks = [c if c == _GAP else _json(c)[1:-1] for c in text]
+        return self._define(name, "%regex " + json.dumps({"substring_chunks": chunks}))
+
+    def _define(self, name: str, body: str) -> str:
+        self._definitions.setdefault(name, body)
+        return name
+
+
+_NULL = '"null"'
+
+
+def _json(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _literal(text: str) -> str:
+    # a Lark string is written like a JSON string
+    return json.dumps(text)
+
+
+def _quoted(content: str) -> str:
+    return f'"\\"" ({content}) "\\""'
+
+
+def _bounded(character: str, max_length: int) -> str:
+    """1 to `max_length` characters, the first and the last of them visible."""
+    if max_length == 1:
+        return f"/{_EDGE}/"
+    return f"/{_EDGE}(?:{character}{{0,{max_length - 2}}}{_EDGE})?/"
+
+
+def _near_digits(document: str) -> str:
+    """The parts of the document that lie around its digits, with gaps between them."""
+    parts: list[str] = []
+    end = 0
+    for at, character in enumerate(document):
+        if character not in "0123456789":
+            continue
+        start = max(end, at - _AROUND_DIGIT)
+        if start > end and parts:
+            parts.append(_GAP)
+        stop = min(len(document), at + _AROUND_DIGIT + 1)
+        parts.append(document[start:stop])
+        end = stop
+    return "".join(parts)
