@@ -12,6 +12,7 @@ from annotated_types import BaseMetadata
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
+from schemas.errors import SchemaDefinitionError
 from schemas.examples import Example
 from schemas.forms import ObjectForm
 from schemas.translate import form_of
@@ -61,6 +62,12 @@ class ExtractionSchema(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
+        if "settings" in cls.model_fields or not isinstance(cls.settings, SchemaSettings):
+            raise SchemaDefinitionError(
+                f"{cls.__name__}.settings: this name is for the settings of the schema.",
+                hint="Write `settings: ClassVar[SchemaSettings] = SchemaSettings(...)`, and name a field otherwise.",
+                field=f"{cls.__name__}.settings",
+            )
         if cls.model_fields:
             schema_form(cls)
 
