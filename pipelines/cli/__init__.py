@@ -1,0 +1,1 @@
+"""The command `gleaner`: one file a group of commands, put together in `main`."""

@@ -1,0 +1,81 @@
+"""`gleaner status` and `gleaner query`: what is going on, and what came of it."""
+
+import csv
+import json
+import sys
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from pipelines.cli.console import err, out, table
+from pipelines.cli.follow import counts, follow, summarize
+from workers.runtime import get_runtime
+from workers.store import progress as ledger
+from workers.store.questions import ask
+from workers.store.session import reading
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def status(
+    batch: Annotated[int | None, typer.Argument(help="Batch id; the newest batches if left out.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow the batch until it has ended.")] = False,
+) -> None:
+    """Show how far batches are, and why documents failed.
+
+    Example: gleaner status 12 --watch
+    """
+    runtime = get_runtime()
+    with reading(runtime.store) as conn:
+        newest = ledger.list_batches(conn)
+    if batch is None and not watch:
+        rows = [
+            (b.batch_id, b.schema, b.created_at.strftime("%Y-%m-%d %H:%M"), b.total, counts(b))
+            for b in newest
+        ]
+        out.print(table(("batch", "schema", "created (UTC)", "documents", "where they are"), rows))
+        return
+    if batch is None:
+        if not newest:
+            out.print("there is no batch yet")
+            return
+        batch = newest[0].batch_id
+    if watch:
+        follow(runtime, batch)
+    summarize(runtime, batch)
+
+
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT.")],
+    output: Annotated[Format, typer.Option("--format", "-f", help="How rows are printed.")] = Format.TABLE,
+    limit: Annotated[int, typer.Option(help="Most rows; 0 for all.", min=0)] = 1000,
+) -> None:
+    """Ask the database; it is opened read-only.
+
+    Example: gleaner query "SELECT company, total FROM receipt ORDER BY total DESC" --format csv
+    """
+    answer = ask(get_runtime().store, sql, limit=limit + 1 if limit else None)
+    rows = answer.rows[:limit] if limit else answer.rows
+    if output is Format.TABLE:
+        out.print(table(answer.columns, rows))
+    elif output is Format.CSV:
+        made = csv.writer(sys.stdout, lineterminator="\n")
+        made.writerow(answer.columns)
+        made.writerows(rows)
+    else:
+        listed = [dict(zip(answer.columns, row, strict=True)) for row in rows]
+        json.dump(listed, sys.stdout, default=_as_json, ensure_ascii=False, indent=2)
+        sys.stdout.write("\n")
+    if len(answer.rows) > len(rows):
+        err.print(f"only the first {limit} rows are shown; use --limit 0 for all")
+
+
+def _as_json(value: Any) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

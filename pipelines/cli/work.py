@@ -1,0 +1,188 @@
+"""`gleaner run`, `enqueue` and `worker`: documents in, rows out."""
+
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.console import err, out
+from pipelines.cli.follow import follow, summarize
+from pipelines.export import export, writer
+from pipelines.ingest import ingest
+from pipelines.readers import Limits, Read, read
+from pipelines.sources.files import FileSource
+from schemas.base import Schema
+from schemas.errors import BrokerAwayError, ConfigurationError
+from workers.app import app as celery_app
+from workers.app import extract_queue
+from workers.embedded import work_off
+from workers.runtime import Runtime, get_runtime, set_runtime
+from workers.settings import Settings, get_settings
+from workers.sweeper import start_sweeping
+from workers.tasks import send
+
+SchemaName = Annotated[str, typer.Argument(help="Schema name; see `gleaner schemas list`.")]
+Paths = Annotated[list[str], typer.Argument(help="Files, directories, globs or fsspec URLs.")]
+TextColumn = Annotated[str | None, typer.Option(help="Column of csv and jsonl rows that holds the text.")]
+Model = Annotated[str | None, typer.Option(help="Checkpoint directory; default GLEANER_MODEL.")]
+
+INTERRUPTED = 130
+
+
+def run(
+    schema: SchemaName,
+    paths: Paths,
+    text_column: TextColumn = None,
+    model: Model = None,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="Also write the records: .jsonl, .csv or .parquet.")
+    ] = None,
+) -> None:
+    """Extract documents in this process: enqueue, work off, show the summary.
+
+    Example: gleaner run receipt scans/*.pdf --out receipts.csv
+    """
+    if out_file:
+        writer(out_file)
+    runtime = _runtime(model=model)
+    chosen = runtime.registry.get(schema)
+    batch_id = ingest_paths(runtime, chosen, paths, text_column)
+    work_with_progress(runtime, batch_id)
+    summarize(runtime, batch_id)
+    if out_file:
+        count = export(runtime.store, batch_id, chosen.form, out_file)
+        out.print(f"{count} records in {out_file}")
+    out.print(f"rows are in table {chosen.name}; ask with `gleaner query`")
+
+
+def enqueue(
+    schema: SchemaName,
+    paths: Paths,
+    text_column: TextColumn = None,
+    model: Model = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Watch until every document has ended.")] = False,
+) -> None:
+    """Store documents and wake the workers; prints the batch id.
+
+    Example: gleaner enqueue invoice s3://inbox/2024/ --wait
+    """
+    runtime = _runtime(model=model)
+    _require_broker(runtime.settings, "enqueue", "`gleaner run` works without one")
+    chosen = runtime.registry.get(schema)
+    batch_id = ingest_paths(runtime, chosen, paths, text_column, is_sent=True)
+    out.print(batch_id)
+    if wait:
+        follow(runtime, batch_id)
+        summarize(runtime, batch_id)
+
+
+def worker(
+    model: Model = None,
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu, cuda, cuda:1; default GLEANER_DEVICE.")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(help="Chunks in hand; default GLEANER_CONCURRENCY.")
+    ] = None,
+) -> None:
+    """Load the checkpoint once and work jobs off until stopped (SIGTERM hands back what has not started).
+
+    Example: GLEANER_BROKER_URL=redis://localhost/0 gleaner worker --device cuda:0
+    """
+    runtime = _runtime(model=model, device=device, concurrency=concurrency)
+    _require_broker(runtime.settings, "worker", "`gleaner run` works without one")
+    # both before a message is taken: a worker that cannot work must not say that it is ready
+    runtime.store.dispose()
+    _ = runtime.engine
+    from celery import signals
+
+    signals.worker_shutting_down.connect(lambda **_: runtime.stopping.set(), weak=False)
+    start_sweeping(runtime)
+    made = celery_app.Worker(
+        pool="threads",
+        concurrency=runtime.settings.concurrency,
+        queues=[extract_queue(runtime.checkpoint)],
+        without_gossip=True,
+        without_mingle=True,
+        loglevel=runtime.settings.log_level.upper(),
+    )
+    made.start()
+    raise typer.Exit(made.exitcode or 0)
+
+
+def ingest_paths(
+    runtime: Runtime, schema: Schema, paths: list[str], text_column: str | None, *, is_sent: bool = False
+) -> int:
+    """Read, store and, if `is_sent`, send; the batch's id. A broker that is away is a warning: nothing is lost."""
+    store, source = runtime.store, FileSource(paths)
+    away: list[BrokerAwayError] = []
+
+    def wake(job_ids: Sequence[int]) -> None:
+        if not is_sent or away:
+            return
+        try:
+            send(runtime, job_ids)
+        except BrokerAwayError as exc:
+            away.append(exc)
+
+    with err.status(f"reading into {store.url.render_as_string(hide_password=True)}"):
+        reads = read_all(source, runtime.settings, text_column)
+        batch_id = ingest(store, reads, schema, runtime.checkpoint, on_commit=wake)
+    if away:
+        err.print(f"[yellow]warning:[/yellow] {away[0]}", soft_wrap=True)
+    return batch_id
+
+
+def read_all(source: FileSource, settings: Settings, text_column: str | None) -> Iterator[Read]:
+    """Every document of a source, or the reason why there is none."""
+    limits = Limits(
+        max_bytes=settings.max_bytes,
+        max_pages=settings.max_pages,
+        max_chars=settings.max_chars,
+    )
+    for file in source:
+        yield from read(file, text_column=text_column, limits=limits)
+
+
+def work_with_progress(runtime: Runtime, batch_id: int) -> None:
+    """Work a batch off in this process under a progress bar; Ctrl-C finishes the documents in hand and stops."""
+    set_runtime(runtime)
+    with ThreadPoolExecutor(1, thread_name_prefix="work") as pool:
+        working = pool.submit(work_off, runtime, batch_id)
+        try:
+            follow(runtime, batch_id, is_over=working.done)
+        except KeyboardInterrupt:
+            runtime.stopping.set()
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            err.print("stopping after the documents in hand; the same command goes on where this one ends")
+            working.result()
+            raise typer.Exit(INTERRUPTED) from None
+        working.result()
+
+
+def warn_of_placeholder(runtime: Runtime) -> None:
+    """Say so if the checkpoint's weights are random."""
+    if runtime.checkpoint.is_placeholder:
+        err.print(
+            "[yellow]placeholder checkpoint:[/yellow] its weights are random, so rows are valid and grounded "
+            "and mean nothing"
+        )
+
+
+def _runtime(**overrides: object) -> Runtime:
+    given = {name: value for name, value in overrides.items() if value is not None}
+    if given:
+        set_runtime(Runtime(get_settings().model_copy(update=given)))
+    warn_of_placeholder(get_runtime())
+    return get_runtime()
+
+
+def _require_broker(settings: Settings, command: str, instead: str) -> None:
+    if not settings.broker:
+        raise ConfigurationError(
+            f"`gleaner {command}` needs a broker and GLEANER_BROKER_URL is not set.",
+            hint=f"Set it, as redis://localhost:6379/0; {instead}.",
+        )

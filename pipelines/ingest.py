@@ -1,0 +1,87 @@
+"""A source -> documents -> jobs, committed a chunk at a time, then messages."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import sqlalchemy as sa
+
+from pipelines.readers import Read
+from schemas.base import Schema
+from workers.engine.protocol import Checkpoint
+from workers.store import batches, documents, records, versions
+from workers.store.batches import NewEntry
+from workers.store.documents import NewDocument
+from workers.store.session import transaction
+from workers.store.versions import NewSchemaVersion
+
+# the most documents and characters of one transaction
+COMMIT_SIZE = 256
+COMMIT_CHARS = 8_000_000
+
+
+def ingest(
+    store: sa.Engine,
+    reads: Iterable[Read],
+    schema: Schema,
+    checkpoint: Checkpoint,
+    *,
+    on_commit: Callable[[Sequence[int]], None] = lambda job_ids: None,
+) -> int:
+    """Store every document once, make a job for each, and return the batch's id.
+
+    `on_commit` is given the ids of open jobs after each commit, so that messages are sent for rows that exist.
+    Streams: no more than a chunk of documents is in memory.
+    """
+    with transaction(store) as conn:
+        records.ensure(conn, records.tables(schema.name, schema.form))
+        version_id = versions.put_schema_version(conn, _new_version(schema))
+        checkpoint_id = versions.put_checkpoint(conn, checkpoint)
+        batch_id = batches.open_batch(conn, version_id, checkpoint_id)
+    position = 0
+    for chunk in _chunks(reads):
+        with transaction(store) as conn:
+            ids = documents.put_documents(conn, [_new_document(read) for read in chunk])
+            entries = [
+                NewEntry(position=position + i, origin=read.origin, document_id=document_id)
+                for i, (read, document_id) in enumerate(zip(chunk, ids, strict=True))
+            ]
+            added = batches.add_entries(conn, batch_id, entries)
+        position += len(chunk)
+        on_commit([item.job_id for item in added if item.outcome.to_send])
+    with transaction(store) as conn:
+        batches.seal(conn, batch_id)
+    return batch_id
+
+
+def _chunks(reads: Iterable[Read]) -> Iterator[list[Read]]:
+    chunk: list[Read] = []
+    num_chars = 0
+    for each in reads:
+        chunk.append(each)
+        num_chars += len(each.text or "")
+        if len(chunk) == COMMIT_SIZE or num_chars >= COMMIT_CHARS:
+            yield chunk
+            chunk, num_chars = [], 0
+    if chunk:
+        yield chunk
+
+
+def _new_document(read: Read) -> NewDocument:
+    return NewDocument(
+        content_hash=read.content_hash,
+        origin=read.origin,
+        media_type=read.media_type,
+        text=read.text,
+        error_code=read.error.code if read.error else None,
+        error=str(read.error) if read.error else None,
+    )
+
+
+def _new_version(schema: Schema) -> NewSchemaVersion:
+    return NewSchemaVersion(
+        name=schema.name,
+        digest=schema.digest,
+        wire_schema=schema.wire_schema,
+        record_schema=schema.record_schema,
+        settings=schema.settings.model_dump(mode="json"),
+        examples=[{"text": example.text, "record": example.record} for example in schema.examples],
+    )

@@ -1,0 +1,48 @@
+"""The Celery app: queues and settings that are safe with Redis.
+
+The database holds the truth and messages are wake-up calls, so a message is acknowledged early: with late
+acknowledgement a Redis restart can end the worker and a connection blip runs a task twice, while a lost message is
+sent again by the sweep.
+"""
+
+from celery import Celery
+
+from workers.engine.protocol import Checkpoint
+from workers.settings import Settings, get_settings
+
+
+def extract_queue(checkpoint: Checkpoint) -> str:
+    """The queue of a checkpoint: workers with different models live side by side."""
+    return f"extract-{checkpoint.digest[:12]}"
+
+
+def configure(app: Celery, settings: Settings) -> None:
+    """Point the app at the broker of the settings; without one, tasks run only in the calling process."""
+    app.conf.update(
+        broker_url=settings.broker or "memory://",
+        result_backend=None,
+        task_ignore_result=True,
+        accept_content=["json"],
+        task_serializer="json",
+        task_create_missing_queues=True,
+        task_acks_late=False,
+        task_publish_retry=False,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            # longer than any chunk; only prefetched messages wait this long, since tasks are acknowledged early
+            "visibility_timeout": 3600,
+            "socket_timeout": 30,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 25,
+        },
+        enable_utc=True,
+    )
+
+
+app = Celery("gleaner", include=["workers.tasks"], set_as_current=False)
+configure(app, get_settings())

@@ -1,0 +1,103 @@
+"""The composition root: builds the store, the registry and the engine of this process once, from the settings."""
+
+import os
+import socket
+import threading
+import uuid
+from functools import cached_property
+
+import sqlalchemy as sa
+
+from schemas.base import Schema
+from schemas.registry import Registry
+from workers.engine.identity import identify
+from workers.engine.protocol import Checkpoint, Engine
+from workers.extract import Extractor
+from workers.prompt import Envelope
+from workers.settings import Settings, get_settings
+from workers.store.migrate import require_current, upgrade
+from workers.store.session import open_store
+
+
+class Runtime:
+    """What tasks and commands work with; parts are built when first asked for."""
+
+    def __init__(self, settings: Settings, *, engine: Engine | None = None) -> None:
+        self.settings = settings
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        # set when the process is to end: chunks in hand stop between documents and give the rest back
+        self.stopping = threading.Event()
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._extractors: dict[str, Extractor] = {}
+
+    @cached_property
+    def store(self) -> sa.Engine:
+        """The database, migrated: the embedded one migrates itself, a server's is for `gleaner db upgrade`."""
+        url = sa.make_url(self.settings.database)
+        if url.get_backend_name() == "sqlite":
+            self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+            store = open_store(self.settings.database)
+            upgrade(store)
+        else:
+            store = open_store(self.settings.database)
+            require_current(store)
+        return store
+
+    @cached_property
+    def registry(self) -> Registry:
+        return Registry.load(self.settings.schemas)
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """Which model the settings name, read without loading it."""
+        return self._engine.checkpoint if self._engine else identify(self.settings.model)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, loaded once per process."""
+        with self._lock:
+            if self._engine is None:
+                self._engine = self._load()
+            return self._engine
+
+    def extractor(self, schema: Schema) -> Extractor:
+        """The extractor of a schema version, with its examples tokenized once."""
+        engine = self.engine
+        with self._lock:
+            if schema.digest not in self._extractors:
+                self._extractors[schema.digest] = Extractor(
+                    schema,
+                    engine,
+                    envelope=Envelope(conditions=self.settings.condition_tokens),
+                    time_limit_s=self.settings.document_time_limit_s,
+                )
+            return self._extractors[schema.digest]
+
+    def _load(self) -> Engine:
+        # imported here, so that what only needs SQL starts without torch
+        from workers.engine.transformers_engine import TransformersEngine
+
+        return TransformersEngine.load(
+            self.settings.model,
+            device=self.settings.device,
+            dtype=self.settings.dtype,
+            batch_size=self.settings.batch_size,
+        )
+
+
+_current: Runtime | None = None
+
+
+def get_runtime() -> Runtime:
+    """The runtime of this process, from the environment unless another was set."""
+    global _current
+    if _current is None:
+        _current = Runtime(get_settings())
+    return _current
+
+
+def set_runtime(runtime: Runtime | None) -> None:
+    """Give the tasks of this process a runtime with other settings or an engine of the caller's."""
+    global _current
+    _current = runtime
