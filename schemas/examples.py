@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from schemas import locate
-from schemas.candidates import find_value
+from schemas.candidates import candidates, find_value
 from schemas.errors import ExampleError
 from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm, Path, path_text
 from schemas.text import clean
@@ -167,14 +167,26 @@ def _leaf_as_printed(leaf: Leaf, value: Any, text: str, path: Path, faults: list
         faults.append((path_text(path), f"must be a string as printed in the text, not {value!r}"))
         return None
     wanted = clean(str(value))
+    printed = (
+        _text_as_printed(wanted, text) if leaf.kind is Kind.TEXT else _typed_as_printed(leaf, wanted, text)
+    )
+    if printed is None:
+        faults.append((path_text(path), f"{wanted!r} does not stand in the text as {leaf.kind}"))
+    return printed
+
+
+def _text_as_printed(wanted: str, text: str) -> str | None:
     spans = [*locate.exact(text, wanted), *locate.normalised(text, wanted)]
-    whole = [span for span in spans if not _is_part(text, *span)]
-    spans = whole or (spans if leaf.kind is Kind.TEXT else find_value(leaf, wanted, text))
-    if not spans:
-        faults.append((path_text(path), f"{wanted!r} does not stand in the text"))
-        return None
-    start, end = spans[0]
-    return text[start:end]
+    spans = [span for span in spans if not _is_part(text, *span)] or spans
+    return text[slice(*spans[0])] if spans else None
+
+
+def _typed_as_printed(leaf: Leaf, wanted: str, text: str) -> str | None:
+    """One of the spellings that the model will be offered."""
+    if wanted in candidates(leaf, text):
+        return wanted
+    spans = find_value(leaf, wanted, text)
+    return text[slice(*spans[0])] if spans else None
 
 
 def _is_part(text: str, start: int, end: int) -> bool:

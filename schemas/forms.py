@@ -5,7 +5,7 @@ grammar, the conversion of printed text, the places in the document and the type
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -52,7 +52,7 @@ class Leaf:
     decimal_comma: bool = False
     # the sibling field whose printed text holds this unit; such a leaf is not in the wire form
     unit_of: str | None = None
-    # an item of a list is there or is not, so the model never writes null for one
+    # an item of a list is there or is not, so the model never writes null for one; set by ListForm
     is_item: bool = False
 
     @property
@@ -77,6 +77,10 @@ class ListForm:
     description: str = ""
     # the most items the model may write for one window
     max_items: int = 64
+
+    def __post_init__(self) -> None:
+        if isinstance(self.item, Leaf) and not self.item.is_item:
+            object.__setattr__(self, "item", replace(self.item, is_item=True))
 
 
 @dataclass(frozen=True, kw_only=True)

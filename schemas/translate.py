@@ -141,8 +141,7 @@ def _list(item: Any, metadata: tuple[Any, ...], place: _Place, *, nullable: bool
             f"list[{_name(item)}] holds {'lists' if isinstance(form, ListForm) else 'nulls'}",
             "Write list[T] of a plain type, or of a model with a list field in it.",
         )
-    item_form = replace(form, is_item=True) if isinstance(form, Leaf) else form
-    return ListForm(item=item_form, nullable=nullable, max_items=_most(metadata, MAX_ITEMS))
+    return ListForm(item=form, nullable=nullable, max_items=_most(metadata, MAX_ITEMS))
 
 
 def _most(metadata: Iterable[Any], default: int) -> int:

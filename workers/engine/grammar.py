@@ -8,19 +8,9 @@ import json
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
+from schemas.candidates import candidates
 from schemas.errors import GrammarError
 from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm
-
-# Kinds whose printed text holds a digit, and how many characters may stand before the first one.
-_BEFORE_DIGIT = {
-    Kind.DECIMAL: 24,
-    Kind.INTEGER: 24,
-    Kind.FLOAT: 24,
-    Kind.DATE: 48,
-    Kind.DATETIME: 48,
-}
-# What is kept of the document around a digit; the rest only makes such values slow to decode.
-_AROUND_DIGIT = 48
 
 # One character of a JSON string as `json.dumps(ensure_ascii=False)` writes it.
 _CHARACTER = r'(?:[^"\\\x00-\x1f]|\\["\\bfnrt]|\\u00(?:0[0-7be]|0f|1[0-9a-f]))'
@@ -28,11 +18,8 @@ _FREE_CHARACTER = r'(?:[^"\\\x00-\x1f]|\\["\\nt])'
 # One that is neither white space nor a control character.
 _EDGE = r'(?:[^"\\\x00-\x20\s]|\\["\\])'
 
-# Not a character of any JSON string, so that no value reaches over it.
-_GAP = "\x00"
-
-# Whether a value can still reach its digit or its last visible character is searched for at every step; the default
-# fuel for that ends the answer in the middle of a long document.
+# Whether a value can still reach its last visible character is searched for at every step; the default fuel for
+# that ends the answer in the middle of a long document.
 _LIMITS = LLParserLimits(
     initial_lexer_fuel=100_000_000, step_lexer_fuel=100_000_000, max_lexer_states=2_000_000
 )
@@ -102,16 +89,12 @@ class _Builder:
         return " ".join([*parts, _literal("}")]) if parts else _literal("{}")
 
     def _list(self, form: ListForm) -> str:
-        item = self._item(form.item)
+        item = self._rule(form.item)
         if form.max_items < 1 or item == _NULL:
             return _literal("[]")
         # llguidance refuses the empty range {0,0}
         more = f'(", " {item}){{0,{form.max_items - 1}}}' if form.max_items > 1 else ""
         return f'"[" ({item} {more})? "]"'
-
-    def _item(self, form: Form) -> str:
-        # what a document lacks is not in the list at all, so null is for items that may be None in the record
-        return self._body(form) if isinstance(form, Leaf) and not form.nullable else self._rule(form)
 
     def _leaf(self, form: Leaf) -> str:
         if form.kind is Kind.BOOLEAN:
@@ -128,24 +111,23 @@ class _Builder:
         return self._define(f"FREE_{form.max_length}", _quoted(_bounded(_FREE_CHARACTER, form.max_length)))
 
     def _verbatim(self, form: Leaf) -> str:
-        text = _bounded(_CHARACTER, form.max_length)
-        before = _BEFORE_DIGIT.get(form.kind)
-        if before is None:
-            source = self._source("DOCUMENT", self._document)
-            return self._define(f"TEXT_{form.max_length}", _quoted(f"{source} & {text}")) if source else _NULL
-        source = self._source("DIGITS", _near_digits(self._document))
-        digit = rf"/[^0-9]{{0,{before}}}[0-9](?s:.)*/"
-        name = f"DIGITS_{before}_{form.max_length}"
-        return self._define(name, _quoted(f"{source} & {text} & {digit}")) if source else _NULL
+        """Any run of the document for a text, one of those that read for a number, date or currency."""
+        name = f"{form.kind.upper()}_{form.max_length}_{form.day_first:d}{form.decimal_comma:d}"
+        if name not in self._definitions:
+            body = self._substring(form) if form.kind is Kind.TEXT else _printed(form, self._document)
+            if body is None:
+                return _NULL
+            self._define(name, body)
+        return name
 
-    def _source(self, name: str, text: str) -> str | None:
-        """The terminal of all substrings of a text, or None where none can be a value."""
-        if name in self._definitions:
-            return name
+    def _substring(self, form: Leaf) -> str | None:
+        text = self._document
         if all(c.isspace() or ord(c) < 0x20 for c in text):
             return None
-        chunks = [c if c == _GAP else _json(c)[1:-1] for c in text]
-        return self._define(name, "%regex " + json.dumps({"substring_chunks": chunks}))
+        # one escaped character a chunk, so that no escape is split
+        chunks = {"substring_chunks": [_json(c)[1:-1] for c in text]}
+        self._define("DOCUMENT", "%regex " + json.dumps(chunks))
+        return _quoted(f"DOCUMENT & {_bounded(_CHARACTER, form.max_length)}")
 
     def _define(self, name: str, body: str) -> str:
         self._definitions.setdefault(name, body)
@@ -175,17 +157,5 @@ def _bounded(character: str, max_length: int) -> str:
     return f"/{_EDGE}(?:{character}{{0,{max_length - 2}}}{_EDGE})?/"
 
 
-def _near_digits(document: str) -> str:
-    """The parts of the document that lie around its digits, with gaps between them."""
-    parts: list[str] = []
-    end = 0
-    for at, character in enumerate(document):
-        if character not in "0123456789":
-            continue
-        start = max(end, at - _AROUND_DIGIT)
-        if start > end and parts:
-            parts.append(_GAP)
-        stop = min(len(document), at + _AROUND_DIGIT + 1)
-        parts.append(document[start:stop])
-        end = stop
-    return "".join(parts)
+def _printed(form: Leaf, document: str) -> str | None:
+    return " | ".join(_literal(_json(each)) for each in candidates(form, document)) or None
