@@ -171,7 +171,8 @@ def _leaf_as_printed(leaf: Leaf, value: Any, text: str, path: Path, faults: list
         _text_as_printed(wanted, text) if leaf.kind is Kind.TEXT else _typed_as_printed(leaf, wanted, text)
     )
     if printed is None:
-        faults.append((path_text(path), f"{wanted!r} does not stand in the text as {leaf.kind}"))
+        as_kind = "" if leaf.kind is Kind.TEXT else f" as a {leaf.kind}"
+        faults.append((path_text(path), f"{wanted!r} does not stand in the text{as_kind}"))
     return printed
 
 

@@ -130,7 +130,7 @@ def test_line_ends_and_composition_are_those_of_a_stored_document() -> None:
         ("total 12.50", {"total": "12"}, "total", "does not stand"),
         ("total 1,234", {"total": "234"}, "total", "does not stand"),
         ("03/04/2018", {"day": "2018-03-04"}, "day", "does not stand"),
-        ("total x", {"total": "x"}, "total", "does not stand in the text as decimal"),
+        ("total x", {"total": "x"}, "total", "does not stand in the text as a decimal"),
         ("no", {"shop": True}, "shop", "must be a string as printed"),
         ("no", {"shop": ["a"]}, "shop", "must be a string as printed"),
         ("no", {"mood": "fine"}, "mood", "'fine' is not one of"),
