@@ -8,7 +8,7 @@ import torch
 from transformers import HrmTextConfig, HrmTextForCausalLM
 from transformers.utils import logging
 
-from schemas.errors import CheckpointError, ConfigurationError
+from schemas.errors import CheckpointError, ConfigurationError, DeviceError
 from workers.engine.identity import identify, read_config, resolve, weights
 from workers.engine.protocol import Checkpoint
 from workers.engine.tokenizer import PlainTokenizer
@@ -31,6 +31,7 @@ def load(path: str | Path, device: str = "auto", dtype: str = "auto") -> Loaded:
     Raises:
         CheckpointError: it is not a whole HRM-Text checkpoint in safetensors.
         ConfigurationError: device or dtype does not exist here.
+        DeviceError: the device's memory is full.
     """
     place = choose_device(device)
     number = choose_dtype(dtype, place)
@@ -101,5 +102,10 @@ def _load_model(directory: Path, device: torch.device, dtype: torch.dtype) -> Hr
         raise CheckpointError(
             f"{directory} lacks {len(missing)} of its weights: {', '.join(map(str, missing[:3]))}."
         )
-    ready: HrmTextForCausalLM = model.eval().to(device)
+    try:
+        ready: HrmTextForCausalLM = model.eval().to(device)
+    except torch.OutOfMemoryError as exc:
+        raise DeviceError(
+            f"{directory} does not fit the memory of {device}.", hint="Free it, or set GLEANER_DEVICE=cpu."
+        ) from exc
     return ready

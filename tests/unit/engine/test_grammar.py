@@ -36,10 +36,12 @@ HARD = [
     "e\u0301",
 ]
 TYPED_KINDS = VERBATIM - {Kind.TEXT}
+PRINTED = ["RM 1,234.50", "12/03/2024", "3rd of March 2024", "2024-03-03 10:31", "(12)", "€", "EUR", "7 kg"]
 
 documents = st.lists(
     st.one_of(
         st.sampled_from(HARD),
+        st.sampled_from(PRINTED),
         st.sampled_from(list("abc 019.,/-")),
         st.characters(codec="utf-8", exclude_characters="\0"),
     ),
@@ -48,16 +50,21 @@ documents = st.lists(
 
 
 def leaves() -> st.SearchStrategy[Leaf]:
-    lengths = st.integers(1, 9)
-    verbatim = st.builds(
-        Leaf, kind=st.sampled_from(sorted(VERBATIM)), nullable=st.booleans(), max_length=lengths
+    lengths = st.integers(1, 20)
+    text = st.builds(Leaf, kind=st.just(Kind.TEXT), nullable=st.booleans(), max_length=lengths)
+    typed = st.builds(
+        Leaf,
+        kind=st.sampled_from(sorted(TYPED_KINDS)),
+        day_first=st.booleans(),
+        decimal_comma=st.booleans(),
+        max_length=lengths,
     )
     inferred = st.builds(Leaf, kind=st.just(Kind.INFERRED), max_length=lengths)
     boolean = st.builds(Leaf, kind=st.just(Kind.BOOLEAN), nullable=st.booleans())
     texts = st.sampled_from(["a", "ab", 'say "x"', "back\\slash", "two\nlines", "😀", "漢", "null", "é"])
     choices = st.lists(texts, min_size=1, max_size=3, unique=True).map(tuple)
     choice = st.builds(Leaf, kind=st.just(Kind.CHOICE), nullable=st.booleans(), choices=choices)
-    return st.one_of(verbatim, verbatim, inferred, boolean, choice)
+    return st.one_of(text, typed, inferred, boolean, choice)
 
 
 def objects(inner: st.SearchStrategy[Form]) -> st.SearchStrategy[ObjectForm]:
@@ -109,7 +116,6 @@ def check(form: Form, value: object, document: str) -> None:
         assert isinstance(value, list)
         assert len(value) <= form.max_items
         for item in value:
-            assert item is not None or form.item.nullable
             check(form.item, item, document)
     elif form.kind is Kind.BOOLEAN:
         assert isinstance(value, bool)
