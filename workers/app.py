@@ -5,6 +5,8 @@ acknowledgement a Redis restart can end the worker and a connection blip runs a 
 sent again by the sweep.
 """
 
+from typing import Any
+
 from celery import Celery
 
 from workers.engine.protocol import Checkpoint
@@ -17,22 +19,27 @@ def extract_queue(checkpoint: Checkpoint) -> str:
 
 
 def configure(app: Celery, settings: Settings) -> None:
-    """Point the app at the broker of the settings; without one, tasks run only in the calling process."""
-    app.conf.update(
-        broker_url=settings.broker or "memory://",
-        result_backend=None,
-        task_ignore_result=True,
-        accept_content=["json"],
-        task_serializer="json",
-        task_create_missing_queues=True,
-        task_acks_late=False,
-        task_publish_retry=False,
-        worker_prefetch_multiplier=1,
-        worker_hijack_root_logger=False,
-        worker_redirect_stdouts=False,
-        broker_connection_retry_on_startup=True,
-        broker_connection_max_retries=None,
-        broker_transport_options={
+    """Point the app at the broker of these settings instead of the environment's."""
+    app.conf.update(_conf(settings))
+
+
+def _conf(settings: Settings) -> dict[str, Any]:
+    """Celery's settings; without a broker, tasks run only in the calling process."""
+    return {
+        "broker_url": settings.broker or "memory://",
+        "result_backend": None,
+        "task_ignore_result": True,
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "task_create_missing_queues": True,
+        "task_acks_late": False,
+        "task_publish_retry": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {
             # longer than any chunk; only prefetched messages wait this long, since tasks are acknowledged early
             "visibility_timeout": 3600,
             "socket_timeout": 30,
@@ -40,9 +47,10 @@ def configure(app: Celery, settings: Settings) -> None:
             "socket_keepalive": True,
             "health_check_interval": 25,
         },
-        enable_utc=True,
-    )
+        "enable_utc": True,
+    }
 
 
 app = Celery("gleaner", include=["workers.tasks"], set_as_current=False)
-configure(app, get_settings())
+# read when first needed: an import must not fail on a setting, nor a command that needs none
+app.add_defaults(lambda: _conf(get_settings()))

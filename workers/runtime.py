@@ -24,7 +24,6 @@ class Runtime:
 
     def __init__(self, settings: Settings, *, engine: Engine | None = None) -> None:
         self.settings = settings
-        self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         # set when the process is to end: chunks in hand stop between documents and give the rest back
         self.stopping = threading.Event()
         self._engine = engine
@@ -60,6 +59,10 @@ class Runtime:
             if self._engine is None:
                 self._engine = self._load()
             return self._engine
+
+    def new_owner(self) -> str:
+        """A name for the leases of one chunk: they expire with it, whatever else the process still does."""
+        return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
     def extractor(self, schema: Schema) -> Extractor:
         """The extractor of a schema version, with its examples tokenized once."""

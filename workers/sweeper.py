@@ -4,7 +4,7 @@ import threading
 
 import structlog
 
-from schemas.errors import GleanerError
+from schemas.errors import TransientError
 from workers.runtime import Runtime
 from workers.store import versions
 from workers.store.session import transaction
@@ -40,8 +40,11 @@ def start_sweeping(runtime: Runtime) -> threading.Thread:
         while not runtime.stopping.wait(runtime.settings.sweep_s):
             try:
                 sweep_once(runtime)
-            except GleanerError as exc:
+            except TransientError as exc:
                 log.warning("sweep_failed", reason=str(exc))
+            except Exception:
+                # a worker that no longer sweeps would let lost messages lie
+                log.exception("sweep_failed")
 
     thread = threading.Thread(target=loop, name="sweeper", daemon=True)
     thread.start()

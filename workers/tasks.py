@@ -8,7 +8,7 @@ from schemas.errors import BrokerAwayError
 from workers.app import app, extract_queue
 from workers.runtime import Runtime, get_runtime
 from workers.store.session import transaction
-from workers.store.sweep import mark_sent
+from workers.store.sweep import mark_sent, mark_unsent
 from workers.work import work
 
 
@@ -31,6 +31,8 @@ def send(runtime: Runtime, job_ids: Sequence[int]) -> None:
         try:
             extract_jobs.apply_async(args=[chunk], queue=queue, retry=False)
         except (OperationalError, OSError) as exc:
+            with transaction(runtime.store) as conn:
+                mark_unsent(conn, job_ids[start:])
             raise BrokerAwayError(
                 f"the broker did not take a message: {exc}.",
                 hint="Nothing is lost: the jobs are stored, and a worker's sweep sends them.",

@@ -24,40 +24,50 @@ def work(runtime: Runtime, job_ids: Sequence[int]) -> None:
     """Claim what is open of these jobs and bring each to its end state, a batch of the engine at a time.
 
     Results are committed batch by batch; when the process is stopping, what has not started is handed back.
+
+    Raises:
+        DatabaseAwayError: nothing can be written; the leases expire, and the jobs are taken again.
     """
+    owner = runtime.new_owner()
     with transaction(runtime.store) as conn:
         claimed = jobs.claim(
             conn,
             job_ids,
-            owner=runtime.owner,
+            owner=owner,
             checkpoint_id=versions.put_checkpoint(conn, runtime.checkpoint),
             lease_s=runtime.settings.lease_s,
             limit=len(job_ids),
         )
     size = runtime.settings.batch_size
-    with heartbeat(runtime):
-        while claimed and not runtime.stopping.is_set():
-            _work_together(runtime, claimed[:size])
-            claimed = claimed[size:]
+    with heartbeat(runtime, owner):
+        try:
+            while claimed and not runtime.stopping.is_set():
+                batch, claimed = claimed[:size], claimed[size:]
+                _work_together(runtime, owner, batch)
+        finally:
+            _release(runtime, owner, claimed)
+
+
+def _release(runtime: Runtime, owner: str, claimed: Sequence[Claimed]) -> None:
     if claimed:
         with transaction(runtime.store) as conn:
-            jobs.release(conn, runtime.owner, [job.lease for job in claimed])
+            jobs.release(conn, owner, [job.lease for job in claimed])
         log.info("release", jobs=len(claimed))
 
 
 @contextmanager
-def heartbeat(runtime: Runtime) -> Iterator[None]:
-    """Renew this process's leases every third of their length."""
+def heartbeat(runtime: Runtime, owner: str) -> Iterator[None]:
+    """Renew the leases of a chunk every third of their length."""
     done = threading.Event()
 
     def beat() -> None:
         while not done.wait(runtime.settings.lease_s / 3):
             try:
                 with transaction(runtime.store) as conn:
-                    jobs.heartbeat(conn, runtime.owner, runtime.settings.lease_s)
-            except GleanerError as exc:
+                    jobs.heartbeat(conn, owner, runtime.settings.lease_s)
+            except Exception:
                 # the lease may expire: then the late result is refused and the work done again elsewhere
-                log.warning("heartbeat_failed", reason=str(exc))
+                log.exception("heartbeat_failed")
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()
@@ -68,18 +78,30 @@ def heartbeat(runtime: Runtime) -> Iterator[None]:
         thread.join()
 
 
-def _work_together(runtime: Runtime, claimed: Sequence[Claimed]) -> None:
+def _work_together(runtime: Runtime, owner: str, claimed: Sequence[Claimed]) -> None:
     by_version: dict[int, list[Claimed]] = {}
     for job in claimed:
         by_version.setdefault(job.schema_version_id, []).append(job)
     for version_id, group in by_version.items():
-        try:
-            schema = _schema(runtime, version_id)
-            extractions = _extract(runtime, schema, group)
-        except GleanerError as exc:
-            _fail_or_retry(runtime, [(job, exc) for job in group])
-        else:
-            _persist(runtime, schema, group, extractions)
+        _work_group(runtime, owner, version_id, group)
+
+
+def _work_group(runtime: Runtime, owner: str, version_id: int, group: Sequence[Claimed]) -> None:
+    try:
+        schema = _schema(runtime, version_id)
+        extractions = runtime.extractor(schema).extract([job.text for job in group])
+        _persist(runtime, owner, schema, group, extractions)
+    except GleanerError as exc:
+        _fail_or_retry(runtime, owner, [(job, exc) for job in group])
+    except Exception as exc:
+        if len(group) > 1:
+            # find out which one it was, so that it takes no other along; what is finished is refused
+            for job in group:
+                _work_group(runtime, owner, version_id, [job])
+            return
+        log.exception("work_failed", job=group[0].job_id)
+        reason = TerminalError(f"the work raised {type(exc).__name__}: {exc}.", hint="Please report this.")
+        _fail_or_retry(runtime, owner, [(group[0], reason)])
 
 
 def _schema(runtime: Runtime, version_id: int) -> Schema:
@@ -94,32 +116,22 @@ def _schema(runtime: Runtime, version_id: int) -> Schema:
     return schema
 
 
-def _extract(runtime: Runtime, schema: Schema, group: Sequence[Claimed]) -> list[Extraction]:
-    try:
-        return runtime.extractor(schema).extract([job.text for job in group])
-    except GleanerError:
-        raise
-    except Exception as exc:
-        if len(group) > 1:
-            # find out which one it was, so that it takes no other along
-            return [_extract(runtime, schema, [job])[0] for job in group]
-        log.exception("extract_failed", job=group[0].job_id)
-        reason = TerminalError(f"extraction raised {type(exc).__name__}: {exc}.", hint="Please report this.")
-        return [Extraction(outcome=Outcome.FAILED, error=reason)]
-
-
 def _persist(
-    runtime: Runtime, schema: Schema, group: Sequence[Claimed], extractions: Sequence[Extraction]
+    runtime: Runtime,
+    owner: str,
+    schema: Schema,
+    group: Sequence[Claimed],
+    extractions: Sequence[Extraction],
 ) -> None:
     tables = records.tables(schema.name, schema.form)
     pairs = list(zip(group, extractions, strict=True))
     kept = [_result(job, extraction, tables) for job, extraction in pairs if not extraction.error]
-    refused = results.save(runtime.store, runtime.owner, kept)
-    _fail_or_retry(runtime, [(job, extraction.error) for job, extraction in pairs if extraction.error])
+    refused = results.save(runtime.store, owner, kept)
+    _fail_or_retry(runtime, owner, [(job, extraction.error) for job, extraction in pairs if extraction.error])
     log.info("finish", schema=schema.name, jobs=len(group), refused=len(refused))
 
 
-def _fail_or_retry(runtime: Runtime, failed: Sequence[tuple[Claimed, GleanerError]]) -> None:
+def _fail_or_retry(runtime: Runtime, owner: str, failed: Sequence[tuple[Claimed, GleanerError]]) -> None:
     failures = [
         jobs.Failure(
             job_id=job.job_id,
@@ -132,7 +144,7 @@ def _fail_or_retry(runtime: Runtime, failed: Sequence[tuple[Claimed, GleanerErro
     ]
     if failures:
         with transaction(runtime.store) as conn:
-            jobs.fail_or_retry(conn, runtime.owner, failures, max_failures=runtime.settings.max_attempts)
+            jobs.fail_or_retry(conn, owner, failures, max_failures=runtime.settings.max_attempts)
         log.warning("fail", jobs=len(failures), reason=failures[0].error)
 
 

@@ -16,12 +16,10 @@ from pipelines.readers import Limits, Read, read
 from pipelines.sources.files import FileSource
 from schemas.base import Schema
 from schemas.errors import BrokerAwayError, ConfigurationError
-from workers.app import app as celery_app
-from workers.app import extract_queue
 from workers.embedded import work_off
 from workers.runtime import Runtime, get_runtime, set_runtime
+from workers.serve import serve
 from workers.settings import Settings, get_settings
-from workers.sweeper import start_sweeping
 from workers.tasks import send
 
 SchemaName = Annotated[str, typer.Argument(help="Schema name; see `gleaner schemas list`.")]
@@ -94,23 +92,7 @@ def worker(
     """
     runtime = _runtime(model=model, device=device, concurrency=concurrency)
     _require_broker(runtime.settings, "worker", "`gleaner run` works without one")
-    # both before a message is taken: a worker that cannot work must not say that it is ready
-    runtime.store.dispose()
-    _ = runtime.engine
-    from celery import signals
-
-    signals.worker_shutting_down.connect(lambda **_: runtime.stopping.set(), weak=False)
-    start_sweeping(runtime)
-    made = celery_app.Worker(
-        pool="threads",
-        concurrency=runtime.settings.concurrency,
-        queues=[extract_queue(runtime.checkpoint)],
-        without_gossip=True,
-        without_mingle=True,
-        loglevel=runtime.settings.log_level.upper(),
-    )
-    made.start()
-    raise typer.Exit(made.exitcode or 0)
+    raise typer.Exit(serve(runtime))
 
 
 def ingest_paths(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import Connection, Select, null, select, update
 
 from workers.store.jobs import LEASED, MAX_FAILURES, QUEUED, WAITING, ended_badly
 from workers.store.models import Job, JobState
@@ -56,6 +56,11 @@ def sweep(
 def mark_sent(conn: Connection, ids: Sequence[int]) -> None:
     """Note that a message with these ids is on its way, so that the sweep leaves them for a while."""
     conn.execute(update(Job).where(Job.id.in_(ids), Job.state == QUEUED).values(enqueued_at=db_time()))
+
+
+def mark_unsent(conn: Connection, ids: Sequence[int]) -> None:
+    """Take the note back: the message could not be sent, and the next sweep is to try again."""
+    conn.execute(update(Job).where(Job.id.in_(ids), Job.state == QUEUED).values(enqueued_at=null()))
 
 
 def reset(conn: Connection) -> int:
