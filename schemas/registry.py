@@ -40,6 +40,7 @@ class Registry:
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self._entries: dict[str, Entry] = {}
+        self._schemas: dict[str, Schema] = {}
         for entry in entries:
             self._add(entry)
 
@@ -69,15 +70,17 @@ class Registry:
             ) from None
 
     def get(self, name: str) -> Schema:
-        """A schema with its examples.
+        """A schema with its examples, as they were when it was first asked for.
 
         Raises:
             UnknownSchemaError: no schema has this name.
             ExampleError: its examples file has faults.
         """
-        entry = self.entry(name)
-        bare = Schema(entry.model, ())
-        return Schema(entry.model, load_examples(entry.examples_file, bare))
+        if name not in self._schemas:
+            entry = self.entry(name)
+            bare = Schema(entry.model, ())
+            self._schemas[name] = Schema(entry.model, load_examples(entry.examples_file, bare))
+        return self._schemas[name]
 
     def check(self, name: str) -> list[ExampleFault]:
         """Every fault of a schema's examples."""
