@@ -14,3 +14,25 @@ def clean(text: str) -> str:
     """
     text = _SURROGATES.sub("\ufffd", text).replace("\x00", "").removeprefix("\ufeff")
     return unicodedata.normalize("NFC", _LINE_ENDS.sub("\n", text))
+
+
+# Thai to Khmer, CJK, Hangul: scripts that write words without blanks between them
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f"
+_MARKS = "\u0300-\u036f"
+_WORD = re.compile(
+    rf"""[{_UNSPACED}]
+    |(?:(?![{_UNSPACED}])[^\W\d_][{_MARKS}]*)+?
+        (?:(?<=[a-z])(?=[A-Z])|(?=[{_UNSPACED}])|(?![^\W\d_{_MARKS}]))
+    |\d+
+    |[\s\S]""",
+    re.VERBOSE,
+)
+
+
+def words(text: str) -> list[str]:
+    """The parts of a text at whose edges a value may begin and end; joined they are the text.
+
+    Runs of letters and of digits, and every other character by itself. "AcmeLtd" and "No12" are glued often enough
+    that a change from small to capital letters or to digits is an edge too.
+    """
+    return _WORD.findall(text)

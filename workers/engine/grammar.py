@@ -11,6 +11,7 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 from schemas.candidates import candidates
 from schemas.errors import GrammarError
 from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm
+from schemas.text import words
 
 # One character of a JSON string as `json.dumps(ensure_ascii=False)` writes it.
 _CHARACTER = r'(?:[^"\\\x00-\x1f]|\\["\\bfnrt]|\\u00(?:0[0-7be]|0f|1[0-9a-f]))'
@@ -111,7 +112,7 @@ class _Builder:
         return self._define(f"FREE_{form.max_length}", _quoted(_bounded(_FREE_CHARACTER, form.max_length)))
 
     def _verbatim(self, form: Leaf) -> str:
-        """Any run of the document for a text, one of those that read for a number, date or currency."""
+        """Whole words of the document for a text, what is printed and reads for a number, date or currency."""
         name = f"{form.kind.upper()}_{form.max_length}_{form.day_first:d}{form.decimal_comma:d}"
         if name not in self._definitions:
             body = self._substring(form) if form.kind is Kind.TEXT else _printed(form, self._document)
@@ -121,11 +122,11 @@ class _Builder:
         return name
 
     def _substring(self, form: Leaf) -> str | None:
-        text = self._document
-        if all(c.isspace() or ord(c) < 0x20 for c in text):
+        parts = words(self._document)
+        if not any(len(part) <= form.max_length and _is_visible(part) for part in parts):
             return None
-        # one escaped character a chunk, so that no escape is split
-        chunks = {"substring_chunks": [_json(c)[1:-1] for c in text]}
+        # escaped part by part, so that no escape is split
+        chunks = {"substring_chunks": [_json(part)[1:-1] for part in parts]}
         self._define("DOCUMENT", "%regex " + json.dumps(chunks))
         return _quoted(f"DOCUMENT & {_bounded(_CHARACTER, form.max_length)}")
 
@@ -155,6 +156,10 @@ def _bounded(character: str, max_length: int) -> str:
     if max_length == 1:
         return f"/{_EDGE}/"
     return f"/{_EDGE}(?:{character}{{0,{max_length - 2}}}{_EDGE})?/"
+
+
+def _is_visible(part: str) -> bool:
+    return not part.isspace() and ord(part[0]) >= 0x20
 
 
 def _printed(form: Leaf, document: str) -> str | None:

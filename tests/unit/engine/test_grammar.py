@@ -12,6 +12,7 @@ from schemas import wire
 from schemas.errors import GrammarError
 from schemas.forms import VERBATIM, Form, Kind, Leaf, ListForm, ObjectForm
 from schemas.reading import read
+from schemas.text import words
 from workers.engine import grammar
 from workers.engine.tokenizer import PlainTokenizer
 
@@ -169,13 +170,12 @@ def one(kind: Kind, **facts: object) -> ObjectForm:
 @settings(max_examples=200, deadline=None)
 @given(documents, st.data())
 @example(document="a\\n", data=None)
-def test_every_visible_substring_can_be_written(document: str, data: st.DataObject | None) -> None:
-    start, end = (
-        (0, len(document))
-        if data is None
-        else sorted((data.draw(st.integers(0, len(document))), data.draw(st.integers(0, len(document)))))
+def test_every_visible_run_of_words_can_be_written(document: str, data: st.DataObject | None) -> None:
+    parts = words(document)
+    bounds = (
+        (0, len(parts)) if data is None else sorted(data.draw(st.tuples(*[st.integers(0, len(parts))] * 2)))
     )
-    value = document[start:end].strip()
+    value = "".join(parts[slice(*bounds)]).strip()
     # a value does not begin or end with a control character either
     value = re.sub(r"^[\x00-\x20\s]+|[\x00-\x20\s]+$", "", value)
     if value:
@@ -187,6 +187,9 @@ def test_every_visible_substring_can_be_written(document: str, data: st.DataObje
     [
         (Kind.TEXT, "Acme Ltd", "Acme", True),
         (Kind.TEXT, "Acme Ltd", "acme", False),
+        (Kind.TEXT, "Acme Ltd", "cme Ltd", False),
+        (Kind.TEXT, "Acme Ltd", "Acme L", False),
+        (Kind.TEXT, "AcmeLtd No12", "Ltd No", True),
         (Kind.TEXT, "Acme Ltd", "Acme ", False),
         (Kind.TEXT, "Acme Ltd", "", False),
         (Kind.TEXT, "", None, True),
