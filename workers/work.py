@@ -161,7 +161,7 @@ def _result(job: Claimed, extraction: Extraction, tables: records.RecordTables) 
         answer=extraction.answer,
         finish=extraction.finish,
         confidence=extraction.confidence,
-        faults=[results.Fault(path=fault.path, message=fault.message) for fault in extraction.faults],
+        faults=extraction.faults,
         evidence=[_evidence_row(item) for item in extraction.evidence],
         num_windows=cost.num_windows,
         prompt_tokens=cost.prompt_tokens,

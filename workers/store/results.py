@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.exc import DataError, IntegrityError
 
 from schemas.errors import ConversionError
+from schemas.validate import Fault
 from workers.store import rows as typed
 from workers.store.jobs import Claimed, Failure, Finished, fail_or_retry, finish
 from workers.store.models import Document, Evidence, Extraction, JobState
@@ -27,14 +28,6 @@ class EvidenceRow:
     end_char: int | None = None
     text: str | None = None
     confidence: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """Something in a record that does not hold."""
-
-    path: str
-    message: str
 
 
 @dataclass(frozen=True, kw_only=True)
