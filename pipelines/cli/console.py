@@ -19,11 +19,10 @@ def table(
     columns: Sequence[str],
     rows: Iterable[Sequence[Any]],
     *,
-    title: str | None = None,
     one_line: bool = False,
 ) -> Table:
     """Rows as a table: numbers to the right, NULL as a dim dash; `one_line` cuts what does not fit."""
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    made = Table(header_style="bold")
     listed = [tuple(row) for row in rows]
     for index, column in enumerate(columns):
         is_number = any(isinstance(row[index], int | float) for row in listed)

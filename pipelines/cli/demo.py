@@ -63,7 +63,8 @@ def _columns(runtime: Runtime, name: str) -> list[str]:
 
 def _show(runtime: Runtime, sql: str, *, title: str) -> None:
     answer = ask(runtime.store, sql)
-    out.print(table(answer.columns, answer.rows, title=f"\n{title}", one_line=True))
+    out.print(f"\n[bold]{title}[/bold]")
+    out.print(table(answer.columns, answer.rows, one_line=True))
 
 
 def _checkpoint(settings: Settings) -> str:

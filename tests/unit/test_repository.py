@@ -1,13 +1,19 @@
 """What must stay true of the repository as a whole."""
 
+import json
 import re
 import subprocess
+import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("schemas", "workers", "pipelines", "migrations")
@@ -84,9 +90,55 @@ def test_tree_reads_whole_and_indented_paths() -> None:
     }
 
 
+def test_tree_of_the_readme_lists_every_module_and_nothing_else() -> None:
+    tree = read_tree(README)
+    assert modules() - tree.keys() == set(), "missing in the README's tree"
+    assert [path for path in tree if not (ROOT / path).exists()] == [], "in the README's tree only"
+    assert [path for path, clause in tree.items() if not clause] == [], "no clause"
+
+
+def test_settings_are_documented() -> None:
+    from workers.settings import Settings
+
+    settings = {f"GLEANER_{name.upper()}" for name in Settings.model_fields}
+    documented = set(re.findall(r"^\| *`(GLEANER_\w+)`", README, re.MULTILINE))
+    assert settings - documented == set(), "missing in the README's table of settings"
+    mentioned = {name for name in re.findall(r"\bGLEANER_[A-Z_]+\b", README) if "_TEST_" not in name}
+    assert mentioned - settings == set(), "named in the README, but not a setting"
+
+
+def test_every_command_shows_an_example() -> None:
+    from pipelines.cli.main import app
+
+    def walk(command: Any, path: str) -> Iterator[str]:
+        if not re.search(rf"{path}\b", f"{command.help}\n{command.epilog}"):
+            yield path
+        for name, child in getattr(command, "commands", {}).items():
+            yield from walk(child, f"{path} {name}")
+
+    assert list(walk(typer.main.get_command(app), "gleaner")) == [], "no example in the help"
+
+
+def test_the_command_line_starts_without_torch() -> None:
+    program = "import json, sys, pipelines.cli.main; print(json.dumps(list(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True)
+    assert answer.returncode == 0, answer.stderr.decode()
+    assert {"torch", "transformers"}.isdisjoint(json.loads(answer.stdout))
+
+
 def test_no_file_is_longer_than_400_lines() -> None:
     lengths = {name: (ROOT / name).read_text(encoding="utf-8").count("\n") for name in modules()}
     assert {name: length for name, length in lengths.items() if length > 400} == {}
+
+
+def test_the_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
+    [wheel] = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    with zipfile.ZipFile(wheel) as archive:
+        packed = set(archive.namelist())
+    assert {str(path.relative_to(ROOT)) for path in package_files()} - packed == set()
+    assert {"schemas/catalog/receipt.jsonl", "migrations/script.py.mako"} <= packed
+    assert any(re.fullmatch(r"migrations/versions/\w+\.py", name) for name in packed)
+    assert not any(name.startswith(("tests/", "docker/")) for name in packed)
 
 
 def test_nothing_ignored_is_tracked() -> None:
