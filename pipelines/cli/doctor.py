@@ -112,7 +112,7 @@ def _checkpoint(runtime: Runtime) -> str:
 
 
 def _device(runtime: Runtime) -> str:
-    return f"{runtime.engine}, {runtime.engine.max_positions} positions"
+    return str(runtime.engine)
 
 
 def _prompt(runtime: Runtime) -> str:

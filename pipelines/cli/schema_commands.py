@@ -6,8 +6,12 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.console import err, out, table
+from schemas.base import schema_form
+from schemas.errors import TableError
 from schemas.forms import Form, Leaf, ListForm, ObjectForm
+from schemas.registry import Registry
 from workers.runtime import get_runtime
+from workers.store import records
 
 app = typer.Typer(no_args_is_help=True, help="What can be extracted.\n\nExample: gleaner schemas list")
 
@@ -59,18 +63,29 @@ def show(
 def check(
     name: Annotated[str | None, typer.Argument(help="Schema name; all if left out.")] = None,
 ) -> None:
-    """Check examples: each satisfies its schema, and every verbatim value stands in its text.
+    """Check names and examples: each satisfies its schema, and every verbatim value stands in its text.
 
     Example: gleaner schemas check receipt
     """
     registry = get_runtime().registry
-    faults = [fault for each in ([name] if name else registry.names()) for fault in registry.check(each)]
+    names = [name] if name else registry.names()
+    faults = [fault for each in names for fault in (*_table_faults(registry, each), *registry.check(each))]
     for fault in faults:
         err.print(str(fault), soft_wrap=True, markup=False)
     if faults:
         err.print(f"[red]{len(faults)} faults[/red]; correct these lines and check again.")
         raise typer.Exit(1)
-    out.print(f"{name or ', '.join(registry.names())}: no faults")
+    out.print(f"{', '.join(names)}: no faults")
+
+
+def _table_faults(registry: Registry, name: str) -> list[str]:
+    """Why a schema cannot have its typed tables."""
+    entry = registry.entry(name)
+    try:
+        records.tables(name, schema_form(entry.model))
+    except TableError as exc:
+        return [f"{entry.file}: {exc}"]
+    return []
 
 
 def _first_line(doc: str | None) -> str:

@@ -35,6 +35,10 @@ class TransformersEngine:
         """
         return cls(checkpoint.load(path, device, dtype), batch_size=batch_size)
 
+    def __str__(self) -> str:
+        model = self._loaded.model
+        return f"{model.device}, {str(model.dtype).removeprefix('torch.')}, {self.max_positions} positions"
+
     @property
     def tokenizer(self) -> PlainTokenizer:
         return self._loaded.tokenizer
