@@ -269,7 +269,7 @@ def test_a_grammar_that_breaks_on_the_way_ends_its_row_alone(
     varied = "".join(chr(0x4E00 + 7 * n) for n in range(600))
     small, large = request_of(engine, "ACME"), request_of(engine, varied)
     expected = ids(engine.complete([small])[0])
-    monkeypatch.setattr(grammar, "_LIMITS", LLParserLimits(step_lexer_fuel=8000))
+    monkeypatch.setattr(grammar, "_LIMITS", LLParserLimits(step_lexer_fuel=13_000))
     broken, whole = engine.complete([large, small])
     assert isinstance(broken.error, GrammarError)
     assert broken.finish is Finish.ERROR
