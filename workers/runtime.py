@@ -33,13 +33,10 @@ class Runtime:
     @cached_property
     def store(self) -> sa.Engine:
         """The database, migrated: the embedded one migrates itself, a server's is for `gleaner db upgrade`."""
-        url = sa.make_url(self.settings.database)
-        if url.get_backend_name() == "sqlite":
-            self.settings.data_dir.mkdir(parents=True, exist_ok=True)
-            store = open_store(self.settings.database)
+        store = open_store(self.settings.database)
+        if store.dialect.name == "sqlite":
             upgrade(store)
         else:
-            store = open_store(self.settings.database)
             require_current(store)
         return store
 

@@ -10,8 +10,8 @@ from workers.sweeper import start_sweeping
 
 def serve(runtime: Runtime) -> int:
     """Work off what the broker brings until the process is told to stop; its exit code."""
-    # both before a message is taken: a worker that cannot work must not say that it is ready
-    store, _ = runtime.store, runtime.engine
+    # before a message is taken: a worker that cannot work must not say that it is ready
+    store, _, _ = runtime.store, runtime.registry, runtime.engine
     set_runtime(runtime)
     configure(app, runtime.settings)
     signals.worker_shutting_down.connect(lambda **_: runtime.stopping.set(), weak=False)

@@ -68,6 +68,13 @@ class Settings(BaseSettings):
         default="warning", description="debug, info, warning or error"
     )
 
+    @field_validator("broker_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("redis://", "rediss://", "sentinel://")):
+            raise ValueError("It is not a URL as redis://localhost:6379/0")
+        return value
+
     @field_validator("schemas", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -105,6 +112,7 @@ def get_settings() -> Settings:
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         name = "_".join(["GLEANER", *(str(part).upper() for part in first["loc"][:1])])
+        said = first["msg"].removeprefix("Value error, ")
         raise ConfigurationError(
-            f"{name}: {first['msg']}.", hint="See the table of settings in the README."
+            f"{name}: {said}.", hint="See the table of settings in the README."
         ) from exc

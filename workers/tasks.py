@@ -34,7 +34,7 @@ def send(runtime: Runtime, job_ids: Sequence[int]) -> None:
             with transaction(runtime.store) as conn:
                 mark_unsent(conn, job_ids[start:])
             raise BrokerAwayError(
-                f"the broker did not take a message: {exc}.",
+                f"the broker did not take a message: {str(exc).rstrip('.')}.",
                 hint="Nothing is lost: the jobs are stored, and a worker's sweep sends them.",
             ) from exc
         with transaction(runtime.store) as conn:

@@ -27,14 +27,15 @@ def work(runtime: Runtime, job_ids: Sequence[int]) -> None:
 
     Raises:
         DatabaseAwayError: nothing can be written; the leases expire, and the jobs are taken again.
+        CheckpointError, ConfigurationError: the engine cannot be loaded; the jobs stay open.
     """
-    owner = runtime.new_owner()
+    checkpoint, owner = runtime.engine.checkpoint, runtime.new_owner()
     with transaction(runtime.store) as conn:
         claimed = jobs.claim(
             conn,
             job_ids,
             owner=owner,
-            checkpoint_id=versions.put_checkpoint(conn, runtime.checkpoint),
+            checkpoint_id=versions.put_checkpoint(conn, checkpoint),
             lease_s=runtime.settings.lease_s,
             limit=len(job_ids),
         )

@@ -91,7 +91,7 @@ def _broker(runtime: Runtime) -> str:
             connection.ensure_connection(max_retries=1, timeout=5)
         except (OperationalError, OSError) as exc:
             raise BrokerAwayError(
-                f"{connection.as_uri()} does not answer: {exc}.",
+                f"{connection.as_uri()} does not answer: {str(exc).rstrip('.')}.",
                 hint="Start Redis or correct GLEANER_BROKER_URL.",
             ) from exc
         return str(connection.as_uri())

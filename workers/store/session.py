@@ -120,6 +120,7 @@ def _edge_error(engine: Engine, exc: DBAPIError) -> GleanerError | None:
     """The error for a database that is away or refuses us; None for one of the statement."""
     where = engine.url.render_as_string(hide_password=True)
     said = " ".join(str(exc.orig).split())
+    said += "" if said.endswith((".", "?")) else "."
     if isinstance(exc.orig, sqlite3.Error):
         away, refused = "locked" in said, any(words in said for words in _UNUSABLE_FILE_WORDS)
     else:
