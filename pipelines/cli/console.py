@@ -2,17 +2,24 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 # a pipe has no width
 PIPE_WIDTH = 200
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else PIPE_WIDTH)
+# without markup: what is printed comes from documents, paths and servers, and may hold [brackets]
+out = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+err = Console(stderr=True, highlight=False, markup=False, width=None if sys.stderr.isatty() else PIPE_WIDTH)
+
+
+def say(label: str, style: str, text: str) -> None:
+    """A sentence for people on standard error, after a coloured label."""
+    err.print(Text.assemble((label, style), " ", text), soft_wrap=True)
 
 
 def table(
@@ -25,7 +32,7 @@ def table(
     made = Table(header_style="bold")
     listed = [tuple(row) for row in rows]
     for index, column in enumerate(columns):
-        is_number = any(isinstance(row[index], int | float) for row in listed)
+        is_number = any(isinstance(row[index], int | float | Decimal) for row in listed)
         made.add_column(
             column,
             justify="right" if is_number else "left",
@@ -37,7 +44,12 @@ def table(
     return made
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any) -> Text:
     if value is None:
-        return "[dim]-[/dim]"
-    return escape(f"{value:.3g}" if isinstance(value, float) else str(value))
+        return Text("-", style="dim")
+    if isinstance(value, Text):
+        return value
+    # as many digits as are certain: the amounts of SQLite are floats
+    text = f"{value:.15g}" if isinstance(value, float) else str(value)
+    # a document may hold what a terminal takes for commands
+    return Text("".join(char if char.isprintable() or char == "\n" else " " for char in text))

@@ -63,7 +63,7 @@ def _columns(runtime: Runtime, name: str) -> list[str]:
 
 def _show(runtime: Runtime, sql: str, *, title: str) -> None:
     answer = ask(runtime.store, sql)
-    out.print(f"\n[bold]{title}[/bold]")
+    out.print(f"\n{title}", style="bold")
     out.print(table(answer.columns, answer.rows, one_line=True))
 
 

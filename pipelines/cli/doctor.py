@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from kombu.exceptions import OperationalError
+from rich.text import Text
 
 from pipelines.cli.console import out, table
 from schemas.errors import BrokerAwayError, GleanerError
@@ -17,7 +18,7 @@ from workers.settings import Settings
 from workers.store import migrate
 from workers.store.session import open_store
 
-MARKS = {"ok": "[green]ok[/green]", "note": "[yellow]note[/yellow]", "failed": "[red]failed[/red]"}
+STYLES = {"ok": "green", "note": "yellow", "failed": "red"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def doctor(
     ]
     checks += [] if fast else [("device", _device), ("prompt", _prompt)]
     findings = list(_examine(runtime, checks))
-    rows = [(finding.name, finding.mark, finding.detail) for finding in findings]
+    rows = [(f.name, Text(f.mark, style=STYLES[f.mark]), f.detail) for f in findings]
     out.print(table(("check", "", "what was found"), rows))
     if any(finding.mark == "failed" for finding in findings):
         raise typer.Exit(1)

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -77,5 +78,9 @@ def query(
         err.print(f"only the first {limit} rows are shown; use --limit 0 for all")
 
 
-def _as_json(value: Any) -> str:
+def _as_json(value: Any) -> Any:
+    """A number where no digit is lost, else text."""
+    if isinstance(value, Decimal):
+        number = float(value)
+        return number if Decimal(repr(number)) == value else str(value)
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

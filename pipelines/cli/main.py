@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli import db, demo, doctor, look, schema_commands, work
-from pipelines.cli.console import err
+from pipelines.cli.console import say
 from schemas.errors import GleanerError
 from workers.logs import configure_logs
 from workers.settings import get_settings
@@ -41,8 +41,15 @@ def main() -> None:
     """Run the command line; an error is one sentence with the next step, and exit code 1."""
     try:
         app()
-    except GleanerError as exc:
+    except Exception as exc:
         if "--debug" in sys.argv:
             raise
-        err.print(f"[red]error:[/red] {exc}", soft_wrap=True)
+        said = str(exc) if isinstance(exc, GleanerError) else _unexpected(exc)
+        say("error:", "red", said)
         sys.exit(1)
+
+
+def _unexpected(exc: Exception) -> str:
+    first_line = next(iter(str(exc).splitlines()), "")
+    hint = "Please report it, with what `gleaner --debug` and the same command print."
+    return f"Unexpected {type(exc).__name__}: {first_line.rstrip('.')}. {hint}"

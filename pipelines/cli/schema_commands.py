@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.console import err, out, table
+from pipelines.cli.console import err, out, say, table
 from schemas.base import schema_form
 from schemas.errors import TableError
 from schemas.forms import Form, Leaf, ListForm, ObjectForm
@@ -54,7 +54,7 @@ def show(
         }
         print(json.dumps(shown, ensure_ascii=False, indent=2))  # noqa: T201
         return
-    out.print(f"[bold]{schema.name}[/bold]  version {schema.digest[:12]}, {len(schema.examples)} examples")
+    out.print(f"{schema.name}: version {schema.digest[:12]}, {len(schema.examples)} examples")
     out.print(schema.form.description)
     out.print(table(("field", "type", "description"), _fields(schema.form, "")))
 
@@ -71,9 +71,9 @@ def check(
     names = [name] if name else registry.names()
     faults = [fault for each in names for fault in (*_table_faults(registry, each), *registry.check(each))]
     for fault in faults:
-        err.print(str(fault), soft_wrap=True, markup=False)
+        err.print(str(fault), soft_wrap=True)
     if faults:
-        err.print(f"[red]{len(faults)} faults[/red]; correct these lines and check again.")
+        say(f"{len(faults)} faults;", "red", "correct these lines and check again.")
         raise typer.Exit(1)
     out.print(f"{', '.join(names)}: no faults")
 

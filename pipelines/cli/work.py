@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
-from pipelines.cli.console import err, out
+from pipelines.cli.console import err, out, say
 from pipelines.cli.follow import follow, summarize
 from pipelines.export import export, writer
 from pipelines.ingest import ingest
@@ -110,11 +111,11 @@ def ingest_paths(
         except BrokerAwayError as exc:
             away.append(exc)
 
-    with err.status(f"reading into {store.url.render_as_string(hide_password=True)}"):
+    with err.status(Text(f"reading into {store.url.render_as_string(hide_password=True)}")):
         reads = read_all(source, runtime.settings, text_column)
         batch_id = ingest(store, reads, schema, runtime.checkpoint, on_commit=wake)
     if away:
-        err.print(f"[yellow]warning:[/yellow] {away[0]}", soft_wrap=True)
+        say("warning:", "yellow", str(away[0]))
     return batch_id
 
 
@@ -148,10 +149,8 @@ def work_with_progress(runtime: Runtime, batch_id: int) -> None:
 def warn_of_placeholder(runtime: Runtime) -> None:
     """Say so if the checkpoint's weights are random."""
     if runtime.checkpoint.is_placeholder:
-        err.print(
-            "[yellow]placeholder checkpoint:[/yellow] its weights are random, so rows are valid and grounded "
-            "and mean nothing"
-        )
+        meaning = "its weights are random, so rows are valid and grounded and mean nothing"
+        say("placeholder checkpoint:", "yellow", meaning)
 
 
 def _runtime(**overrides: object) -> Runtime:
