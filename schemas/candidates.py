@@ -12,7 +12,11 @@ from typing import Final
 from schemas.errors import ConversionError
 from schemas.forms import Kind, Leaf
 from schemas.locate import Span
-from schemas.reading import BEFORE_TIME, CURRENCY, DATE, NUMBER, TIME, Value, plain_digits, read
+from schemas.reading import Value, read
+from schemas.reading.common import plain_digits
+from schemas.reading.currencies import CURRENCY
+from schemas.reading.dates import BEFORE_TIME, DATE, TIME
+from schemas.reading.numbers import NUMBER
 
 _SIGN_BEFORE: Final = re.compile(rf"(?:{CURRENCY.pattern})[ ]?\Z")
 # a currency or a unit, as in "12.50 EUR", "12 kg", "15%", "80,000 per year"
