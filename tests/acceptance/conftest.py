@@ -66,7 +66,7 @@ class Cli:
         ran = subprocess.run(
             self._command(arguments),
             cwd=cwd or self.directory,
-            env=self._environment(settings),
+            env=self.environment(settings),
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,
@@ -80,7 +80,7 @@ class Cli:
             process = subprocess.Popen(
                 self._command(arguments),
                 cwd=self.directory,
-                env=self._environment(settings),
+                env=self.environment(settings),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -112,7 +112,8 @@ class Cli:
     def _command(self, arguments: Sequence[str | Path]) -> list[str]:
         return [str(GLEANER), *map(str, arguments)]
 
-    def _environment(self, settings: dict[str, str]) -> dict[str, str]:
+    def environment(self, settings: dict[str, str]) -> dict[str, str]:
+        """That of this process, but for GLEANER_*."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("GLEANER_")}
         given = {f"GLEANER_{name.upper()}": value for name, value in (self.settings | settings).items()}
         return clean | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"} | given

@@ -67,7 +67,7 @@ def add_readable(pile: Pile) -> None:
         pile.add(f"special{n}.txt", f"{SPECIAL_TEXT}\n{note(n)}")
     for n in range(5):
         pile.add(f"same{n}.txt", "The same words in five files.")
-    pile.add("long.txt", "\n\n".join(f"Paragraph {n}. {note(n)}" for n in range(200)))
+    pile.add("long.txt", "\n\n".join(f"Paragraph {n}. {note(n)}" for n in range(40)))
     pile.add("Grüße 🦊.txt", "A file with a name.")
     pile.add("latin.txt", "Où est la clé de l'hôtel? Élise est fâchée.".encode("latin-1"))
     pile.add("windows.txt", "Kim’s “notes” – 5 € each.".encode("cp1252"))

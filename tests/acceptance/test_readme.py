@@ -1,0 +1,152 @@
+"""The README is true: its SQL runs on both databases, and its schema is made and run as it is written."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from pipelines.ingest import ingest
+from pipelines.readers import Read, read
+from pipelines.sources.files import FileSource
+from schemas import Registry
+from schemas.examples import make_example
+from schemas.wire import dump
+from tests.acceptance.conftest import GLEANER, TIMEOUT_S, Cli
+from workers.embedded import work_off
+from workers.runtime import Runtime, set_runtime
+from workers.settings import Settings
+from workers.testing import ScriptedEngine
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block and what stands before it, up to the block before."""
+
+    heading: str
+    language: str
+    before: str
+    text: str
+
+
+def blocks(markdown: str) -> Iterator[Block]:
+    """The fenced blocks in their order."""
+    heading, end = "", 0
+    for fence in re.finditer(r"^```(\w*)\n(.*?)^```$", markdown, re.MULTILINE | re.DOTALL):
+        before = markdown[end : fence.start()]
+        headings = re.findall(r"^#+ (.*)$", before, re.MULTILINE)
+        heading, end = (headings or [heading])[-1], fence.end()
+        yield Block(heading, fence[1], before, fence[2])
+
+
+BLOCKS = list(blocks(README))
+STATEMENTS = [block.text.strip().removesuffix(";") for block in BLOCKS if block.language == "sql"]
+
+
+def test_blocks_are_found() -> None:
+    found = list(blocks("# A\n```sh\nls\n```\n## B\nSay `x.py`:\n```python\nx = 1\n```\n"))
+    assert [(block.heading, block.language, block.text) for block in found] == [
+        ("A", "sh", "ls\n"),
+        ("B", "python", "x = 1\n"),
+    ]
+    assert "`x.py`" in found[1].before
+    assert STATEMENTS
+
+
+@cache
+def samples() -> dict[str, tuple[list[Read], dict[str, str]]]:
+    """The documents of the catalog's samples, and what a good model writes for each: by schema."""
+    registry = Registry.load()
+    found = {}
+    for name in registry.names():
+        entry, schema = registry.entry(name), registry.get(name)
+        reads = [one for file in FileSource([entry.samples_dir]) for one in read(file, text_column="text")]
+        lines = (entry.file.parent / "labels" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+        gold = {line["origin"]: line["gold"] for line in map(json.loads, lines)}
+        answers = {}
+        for one in reads:
+            assert one.text is not None
+            example, faults = make_example(one.text, gold[Path(one.origin).name], schema)
+            assert example is not None, faults
+            answers[one.text] = dump(example.record)
+        found[name] = (reads, answers)
+    return found
+
+
+@pytest.fixture
+def filled(request: pytest.FixtureRequest, store: Engine, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database with the rows of all samples of the catalog."""
+    url = store.url.render_as_string(hide_password=False)
+    answers = {text: answer for _, answers in samples().values() for text, answer in answers.items()}
+    settings = Settings(_env_file=None, database_url=url, data_dir=tmp_path)
+    runtime = Runtime(settings, engine=ScriptedEngine(answers, max_positions=20_000))
+    set_runtime(runtime)
+    for name, (reads, _) in samples().items():
+        batch_id = ingest(runtime.store, reads, runtime.registry.get(name), runtime.checkpoint)
+        work_off(runtime, batch_id)
+    yield url
+    set_runtime(None)
+    runtime.store.dispose()
+
+
+def test_every_statement_runs_on_both_databases(filled: str, cli: Cli) -> None:
+    for statement in STATEMENTS:
+        answer = json.loads(cli("query", statement, "--format", "json", database_url=filled).ok.out)
+        # a threshold may leave nothing over, but something must be there to look at
+        assert answer or "<" in statement, statement
+    assert cli.rows("SELECT DISTINCT state FROM jobs", database_url=filled) == [["done"]]
+
+
+def section(heading: str) -> list[Block]:
+    (name,) = {block.heading for block in BLOCKS if heading in block.heading.lower()}
+    return [block for block in BLOCKS if block.heading == name]
+
+
+def named_file(block: Block, suffix: str) -> str:
+    """The file that the text before a block says it is."""
+    return re.findall(rf"`([\w/]+{re.escape(suffix)})`", block.before)[-1]
+
+
+def test_a_schema_of_ones_own_works_as_written(cli: Cli) -> None:
+    own = section("your own schema")
+    code = next(block for block in own if block.language == "python")
+    examples = next(block for block in own if block.language.startswith("json"))
+    shell = next(block for block in own if "gleaner run" in block.text)
+    for block, suffix in ((code, ".py"), (examples, ".jsonl")):
+        file = cli.directory / named_file(block, suffix)
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(block.text)
+    folder, table = re.findall(r"gleaner run \w+ (\S+) --out (\S+)", shell.text)[0]
+    inbox = cli.directory / folder
+    inbox.mkdir()
+    for number, line in enumerate(examples.text.splitlines()):
+        (inbox / f"{number}.txt").write_text(json.loads(line)["text"])
+    environment = cli.environment({}) | {"PATH": f"{GLEANER.parent}:{os.environ['PATH']}"}
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", shell.text],
+        cwd=cli.directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    name = Path(named_file(code, ".py")).stem
+    assert f"{name}: no faults" in ran.stdout
+    assert f"2 documents: {len((cli.directory / table).read_text().splitlines()) - 1} done" in ran.stdout
+    columns = re.findall(r"^    (\w+): (?!ClassVar)", code.text, re.MULTILINE)
+    header = (cli.directory / table).read_text().splitlines()[0].split(",")
+    assert header == ["origin", "document_id", "confidence", *columns]
+    assert f"rows are in table {name}" in ran.stdout
+    # the answer of the query
+    assert "┃" in ran.stdout.partition("rows are in table")[2]
