@@ -1,11 +1,13 @@
 """The installed `gleaner` in processes of its own, with a tiny checkpoint and a schema of two short fields."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,8 @@ class Cli:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 text=True,
+                # tests that run in the background of a shell ignore Ctrl-C, and so would their children
+                preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
             )
         self.started.append(process)
         return process
