@@ -1,6 +1,6 @@
 """How fast and in how much memory small files become documents and jobs.
 
-    python benchmarks/ingest.py [DATABASE_URL] [NUM_FILES]
+python benchmarks/ingest.py [DATABASE_URL] [NUM_FILES]
 """
 
 import resource
@@ -46,7 +46,9 @@ def main() -> None:
         with reading(store) as conn:
             queued = progress(conn, batch_id).queued
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{store.dialect.name}: {queued} jobs of {count} files in {seconds:.1f} s, peak {peak_mb:.0f} MB")
+        print(
+            f"{store.dialect.name}: {queued} jobs of {count} files in {seconds:.1f} s, peak {peak_mb:.0f} MB"
+        )
 
 
 if __name__ == "__main__":

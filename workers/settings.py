@@ -113,6 +113,4 @@ def get_settings() -> Settings:
         first = exc.errors(include_input=False, include_url=False)[0]
         name = "_".join(["GLEANER", *(str(part).upper() for part in first["loc"][:1])])
         said = first["msg"].removeprefix("Value error, ")
-        raise ConfigurationError(
-            f"{name}: {said}.", hint="See the table of settings in the README."
-        ) from exc
+        raise ConfigurationError(f"{name}: {said}.", hint="See the table of settings in the README.") from exc
