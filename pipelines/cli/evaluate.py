@@ -150,7 +150,8 @@ def _show(made: Report, title: str) -> None:
     )
     backing, calibration, speed = made.backing, made.calibration, made.speed
     out.print(
-        f"copies that stand in their document {_percent(backing.grounded)}, values from examples {_percent(backing.leaked)}"
+        f"copies that stand in their document {_percent(backing.grounded)}, "
+        f"values from examples {_percent(backing.leaked)}"
     )
     out.print(
         f"calibration error {_rounded(calibration.error)}; mean confidence if right "
