@@ -3,30 +3,23 @@
 What it writes is valid and grounded, because the grammar sees to that, and means nothing.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import HrmTextConfig, HrmTextForCausalLM
 from transformers.models.hrm_text.modeling_hrm_text import HrmTextDecoderLayer
 from transformers.utils import logging
 
 from workers.engine.identity import PLACEHOLDER_FIELD
-from workers.engine.special_tokens import END_OF_ANSWER, PADDING, SPECIAL_TOKENS, START
+from workers.engine.special_tokens import END_OF_ANSWER, PADDING, START
 from workers.engine.tokenizer import PlainTokenizer
+from workers.engine.tokenizer_training import save_tokenizer, train_tokenizer
 
-# every digit is a token of its own
-PRE_TOKENIZER = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
 MAX_VOCABULARY = 4096
-# llguidance panics on very long tokens
-MAX_TOKEN_LENGTH = 24
+MAX_POSITIONS = 4096
 
 # How much likelier than by chance tokens with such text are; the first that fits counts. Left to itself a random
 # model fills every string and list to its limit, and leaves half of the required fields out.
@@ -41,39 +34,10 @@ LEANINGS = (
 def make(path: Path, texts: Iterable[str], seed: int = 0) -> None:
     """Write a checkpoint directory: random weights, and a tokenizer trained on `texts`."""
     path.mkdir(parents=True, exist_ok=True)
-    train_tokenizer(texts).save(str(path / "tokenizer.json"))
+    save_tokenizer(train_tokenizer(texts, MAX_VOCABULARY), path, MAX_POSITIONS)
     tokenizer = PlainTokenizer(path / "tokenizer.json")
-    settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": 4096,
-        "pad_token": PADDING,
-        "bos_token": START,
-        "eos_token": END_OF_ANSWER,
-        "clean_up_tokenization_spaces": False,
-    }
-    (path / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     _random_model(tokenizer, seed).save_pretrained(path)
-
-
-def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
-    """A byte-level BPE with the released special tokens and pre-tokenizer."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.NFC()
-    split = pre_tokenizers.Split(Regex(PRE_TOKENIZER), "isolated")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=MAX_VOCABULARY,
-        special_tokens=list(SPECIAL_TOKENS),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        max_token_length=MAX_TOKEN_LENGTH,
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
 
 
 def _random_model(tokenizer: PlainTokenizer, seed: int) -> HrmTextForCausalLM:
@@ -84,7 +48,7 @@ def _random_model(tokenizer: PlainTokenizer, seed: int) -> HrmTextForCausalLM:
         "num_hidden_layers": 1,
         "num_attention_heads": 2,
         "head_dim": 64,
-        "max_position_embeddings": 4096,
+        "max_position_embeddings": MAX_POSITIONS,
         "H_cycles": 2,
         "L_cycles": 3,
         "initializer_range": 0.1,

@@ -3,13 +3,15 @@
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tokenizers
-from llguidance import LLTokenizer
 
 from schemas.errors import CheckpointError
 from workers.engine.special_tokens import END_OF_ANSWER
+
+if TYPE_CHECKING:
+    from llguidance import LLTokenizer
 
 
 class PlainTokenizer:
@@ -55,11 +57,14 @@ class PlainTokenizer:
         return self._bytes.get(token, b"")
 
     @cached_property
-    def for_grammar(self) -> LLTokenizer:
+    def for_grammar(self) -> "LLTokenizer":
         """The same vocabulary for llguidance, which tokenizes what the grammar forces: bytes of the document.
 
         So it must not normalise, and the special tokens have names that no text holds.
         """
+        # imported here, so that a tokenizer can be had for training where there is no llguidance
+        from llguidance import LLTokenizer
+
         names = {name: f"<|\0{number}|>" for name, number in self._specials.items()}
         model = {
             **self._data["model"],

@@ -1,0 +1,31 @@
+"""The end of a run: the best weights in bfloat16 as a checkpoint, and its model card."""
+
+import shutil
+from pathlib import Path
+
+import torch
+from transformers import HrmTextForCausalLM
+from transformers.utils import logging
+
+from pipelines.train.model import TOKENIZER_FILES
+
+
+def save_checkpoint(
+    model: HrmTextForCausalLM, weights: dict[str, torch.Tensor], start: Path, out: Path
+) -> None:
+    """Write a checkpoint of these weights, with the tokenizer of the start, into `out`."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name in weights:
+                parameter.copy_(weights[name])
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    aside = out / ".new"
+    shutil.rmtree(aside, ignore_errors=True)
+    model.bfloat16().save_pretrained(aside)
+    for name in TOKENIZER_FILES:
+        if (start / name).exists():
+            shutil.copyfile(start / name, aside / name)
+    # the config last: a directory without one is no checkpoint
+    for file in sorted(aside.iterdir(), key=lambda file: file.name == "config.json"):
+        file.replace(out / file.name)
+    aside.rmdir()

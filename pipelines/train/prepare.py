@@ -1,0 +1,161 @@
+"""From a recipe to everything that a run works with."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from pipelines.train.data import Maker, Sample, Synthetic, Task, encoded, held_out_tasks, make_lesson
+from pipelines.train.labels import Labels
+from pipelines.train.recipe import Recipe
+from schemas.errors import ConfigurationError
+from schemas.examples import Example
+from schemas.wire import dump
+from workers.engine.identity import read_config, resolve
+from workers.engine.tokenizer import PlainTokenizer
+from workers.prompt import Envelope
+
+STATES = "training"
+RECIPE = "recipe.json"
+# the tokenizer
+START = "start"
+# synthetic samples whose texts a tokenizer is trained on
+_TOKENIZER_SAMPLES = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What a run learns from, and what it is measured on."""
+
+    maker: Maker
+    labels: Sequence[Labels]
+    tokenizer: PlainTokenizer
+    envelope: Envelope
+
+    def held_out(self, limit: int) -> list[tuple[Task, Sample]]:
+        """The held-out samples: of each schema's labels, and of the synthetic documents, so many."""
+        maker = self.maker
+        sources = [
+            held_out_tasks(each, self.tokenizer, maker.max_tokens, self.envelope) for each in self.labels
+        ]
+        if maker.share:
+            sources.append(maker.synthetic.tasks("eval"))
+        return [
+            pair
+            for tasks in sources
+            for pair in islice(encoded(tasks, self.tokenizer, maker.max_tokens, self.envelope), limit)
+        ]
+
+
+def make_data(recipe: Recipe, labels: Sequence[Labels], tokenizer_file: Path, envelope: Envelope) -> Data:
+    """The data of a run."""
+    tokenizer = PlainTokenizer(tokenizer_file)
+    positions = max_positions(recipe)
+    max_tokens = min(recipe.max_tokens or positions, positions)
+    lessons = tuple(make_lesson(each, tokenizer, max_tokens, envelope) for each in labels)
+    num_labelled = sum(len(lesson.examples) for lesson in lessons)
+    maker = Maker(
+        lessons=lessons,
+        synthetic=synthetic_of(recipe),
+        share=recipe.synthetic,
+        seed=recipe.seed,
+        num_samples=ceil(recipe.epochs * num_labelled / (1 - recipe.synthetic)) if recipe.epochs else None,
+        tokenizer_file=tokenizer_file,
+        max_tokens=max_tokens,
+        envelope=envelope,
+    )
+    return Data(maker=maker, labels=labels, tokenizer=tokenizer, envelope=envelope)
+
+
+def synthetic_of(recipe: Recipe) -> Synthetic:
+    """The synthetic documents of a recipe."""
+    return Synthetic(recipe=recipe.synthetic_recipe, seed=recipe.seed)
+
+
+def max_positions(recipe: Recipe) -> int:
+    """The positions of the model that is trained."""
+    if recipe.architecture:
+        return recipe.architecture.max_positions
+    return int(read_config(resolve(str(recipe.base)))["max_position_embeddings"])
+
+
+def tokenizer_texts(
+    recipe: Recipe, labels: Sequence[Labels], num_synthetic: int = _TOKENIZER_SAMPLES
+) -> Iterator[str]:
+    """What a new tokenizer is trained on: texts and answers."""
+    for each in labels:
+        yield from _texts([*each.schema.examples, *each.train])
+    if recipe.synthetic:
+        for task in islice(synthetic_of(recipe).tasks("train"), num_synthetic):
+            yield from _texts([*task.schema.examples, task.example])
+
+
+def _texts(examples: Sequence[Example]) -> Iterator[str]:
+    return chain.from_iterable((f"Text:\n{e.text}\nJSON:", f" {dump(e.record)}\n\n") for e in examples)
+
+
+def begin(directory: Path, recipe: Recipe, labels: Sequence[Labels]) -> None:
+    """Note what a run is made of, and which labels were left out; one that saved no state is begun anew.
+
+    Raises:
+        ConfigurationError: another run is there.
+    """
+    if any(directory.glob("state-*")):
+        raise ConfigurationError(
+            f"{directory.parent} holds a training run.", hint="Go on with --resume, or name another --out."
+        )
+    shutil.rmtree(directory, ignore_errors=True)
+    (directory / START).mkdir(parents=True)
+    left_out = (fault for each in labels for fault in each.left_out)
+    lines = "".join(json.dumps(vars(fault), ensure_ascii=False) + "\n" for fault in left_out)
+    (directory / "left_out.jsonl").write_text(lines, encoding="utf-8")
+    note = {"recipe": recipe.model_dump(mode="json"), "data": data_digest(recipe, labels)}
+    (directory / RECIPE).write_text(json.dumps(note, indent=2) + "\n")
+
+
+def read_recipe(directory: Path) -> dict[str, Any]:
+    """What a run was begun with.
+
+    Raises:
+        ConfigurationError: no run was begun there.
+    """
+    try:
+        note: dict[str, Any] = json.loads((directory / RECIPE).read_text())
+    except (OSError, ValueError) as exc:
+        raise ConfigurationError(
+            f"{directory.parent} holds no run to go on with: {exc}.", hint="Leave --resume out to begin one."
+        ) from exc
+    return note
+
+
+def require_same_data(directory: Path, recipe: Recipe, labels: Sequence[Labels]) -> None:
+    """Refuse to go on with other data.
+
+    Raises:
+        ConfigurationError: it is not what the run was begun with.
+    """
+    if read_recipe(directory)["data"] != data_digest(recipe, labels):
+        raise ConfigurationError(
+            f"The data is not what the run in {directory.parent} was begun with.",
+            hint="Give it the same files and the same version of Gleaner, or begin another run in another --out.",
+        )
+
+
+def data_digest(recipe: Recipe, labels: Sequence[Labels]) -> str:
+    """SHA-256 over all labels and the version of the synthetic documents."""
+    parts = [each.digest for each in labels]
+    if recipe.synthetic:
+        parts.append(f"synthetic {synthetic_version()}")
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+
+def synthetic_version() -> int:
+    """The version of the generator of synthetic documents."""
+    from pipelines.train.synthetic.samples import VERSION
+
+    return VERSION

@@ -1,0 +1,152 @@
+from collections import Counter
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import HrmTextForCausalLM
+
+from pipelines.train.batches import Fed, Position, batches, collate, group
+from pipelines.train.data import CHUNK_SIZE, Maker, Sample
+from pipelines.train.feed import Feed
+from pipelines.train.model import make_model
+from pipelines.train.objective import score
+from schemas.errors import ConfigurationError
+from tests.cases.slips import ARCHITECTURE
+from workers.engine.forward import Batch as EngineBatch
+from workers.engine.tokenizer import PlainTokenizer
+
+BUDGET = 2048
+
+
+@pytest.fixture(scope="session")
+def model(tokenizer: PlainTokenizer) -> HrmTextForCausalLM:
+    model = make_model(ARCHITECTURE, tokenizer, "cpu")
+    with torch.no_grad():
+        # so that attention counts for something in a model that has learned nothing
+        for layer in (*model.model.L_module.layers, *model.model.H_module.layers):
+            layer.self_attn.q_proj.weight *= 4
+            layer.self_attn.o_proj.weight *= 2
+    return model
+
+
+@pytest.fixture(scope="session")
+def samples(maker: Maker) -> list[Sample]:
+    return [sample for sample in maker.chunk(0) if sample]
+
+
+def ids(fed: list[Fed]) -> list[list[list[int]]]:
+    return [each.batch.ids.tolist() for each in fed]
+
+
+@given(st.lists(st.tuples(st.integers(1, 300), st.integers(1, 60)), min_size=1, max_size=60))
+def test_groups_hold_every_sample_once_within_the_budget(lengths: list[tuple[int, int]]) -> None:
+    made = [
+        Sample(ids=np.full(prompt + answer, number, dtype=np.int32), num_prompt=prompt)
+        for number, (prompt, answer) in enumerate(lengths)
+    ]
+    groups = group(made, 512)
+    assert sorted(int(sample.ids[0]) for each in groups for sample in each) == list(range(len(made)))
+    for each in groups:
+        assert len(each) == 1 or collate(each).ids.numel() <= 512
+
+
+def test_only_the_answer_and_its_end_are_predicted(samples: list[Sample]) -> None:
+    chosen = samples[:5]
+    batch = collate(chosen)
+    for row, sample in enumerate(chosen):
+        targets = batch.targets[row]
+        answer = sample.ids[sample.num_prompt :]
+        assert targets[targets != -100].tolist() == answer.tolist()
+        # a target stands where the token before it is fed
+        first = int((targets != -100).nonzero()[0])
+        assert first == sample.num_prompt - 1
+        assert batch.ids[row, : len(sample) - 1].tolist() == sample.ids[:-1].tolist()
+        assert batch.attention_mask[row].sum() == len(sample) - 1
+        assert batch.token_type_ids[row].sum() == sample.num_prompt
+    assert batch.num_answer_tokens == int((batch.targets != -100).sum())
+    assert batch.num_tokens == int(batch.attention_mask.sum())
+
+
+def test_padding_and_neighbours_change_nothing(model: HrmTextForCausalLM, samples: list[Sample]) -> None:
+    chosen = [min(samples, key=len), max(samples, key=len), samples[0]]
+    with torch.no_grad():
+        together = score(model, collate(chosen), torch.float32)
+        alone = [score(model, collate([each]), torch.float32) for each in chosen]
+    torch.testing.assert_close(together.loss, torch.stack([each.loss for each in alone]).sum())
+    assert together.num_right == sum(each.num_right for each in alone)
+
+
+def test_the_loss_is_that_of_the_engines_own_forwards(
+    model: HrmTextForCausalLM, samples: list[Sample]
+) -> None:
+    """Prefill of the whole prompt and a token at a time: what extraction computes."""
+    chosen = samples[:3]
+    expected = 0.0
+    with torch.inference_mode():
+        for sample in chosen:
+            engine = EngineBatch(model)
+            logits = engine.prefill([sample.ids[: sample.num_prompt].tolist()])
+            for token in sample.ids[sample.num_prompt :].tolist():
+                expected -= logits.log_softmax(dim=1)[0, token].item()
+                logits = engine.step([token])
+        found = score(model, collate(chosen), torch.float32).loss.item()
+        causal = collate(chosen)
+        causal.token_type_ids.zero_()
+        assert score(model, causal, torch.float32).loss.item() != pytest.approx(expected, rel=1e-3)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_batches_go_on_from_any_position(maker: Maker) -> None:
+    feed = Feed(maker, 0)
+    whole = list(islice(batches(feed, Position(), tokens_per_batch=BUDGET, seed=0), 100))
+    assert whole[0].after == Position(chunk=0, batch=1)
+    assert len({each.after.chunk for each in whole}) > 1, "the first pool does not end"
+    for place in (0, 17, 60, 98):
+        rest = batches(feed, whole[place].after, tokens_per_batch=BUDGET, seed=0)
+        assert ids(list(islice(rest, 99 - place))) == ids(whole[place + 1 :])
+
+
+def test_a_pool_is_shuffled_by_the_seed(maker: Maker) -> None:
+    def drawn(seed: int) -> list[list[list[int]]]:
+        return ids(list(islice(batches(Feed(maker, 0), Position(), tokens_per_batch=BUDGET, seed=seed), 20)))
+
+    assert drawn(0) == drawn(0) != drawn(1)
+    widths = [len(batch[0]) for batch in drawn(0)]
+    assert widths != sorted(widths)
+
+
+def test_worker_processes_change_nothing(maker: Maker) -> None:
+    feed = Feed(maker, 2)
+    try:
+        made = list(islice(feed.chunks(3), 4))
+    finally:
+        feed.close()
+    for number, chunk in enumerate(made, start=3):
+        expected = maker.chunk(number)
+        assert [s.ids.tolist() for s in chunk if s] == [s.ids.tolist() for s in expected if s]
+        assert len(chunk) == CHUNK_SIZE
+
+
+def test_what_does_not_fit_is_counted_and_nothing_fitting_is_an_error(maker: Maker) -> None:
+    class Some(Maker):
+        def chunk(self, number: int) -> list[Sample | None]:
+            return [None, *maker.chunk(number)] if number < 8 else []
+
+    class Nothing(Maker):
+        def chunk(self, number: int) -> list[Sample | None]:
+            return [None] * 4
+
+    some, nothing = Some(**vars_of(maker)), Nothing(**vars_of(maker))
+    dropped = Counter(
+        each.num_dropped for each in batches(Feed(some, 0), Position(), tokens_per_batch=BUDGET, seed=0)
+    )
+    assert sum(number * times for number, times in dropped.items()) == 8
+    with pytest.raises(ConfigurationError, match="None of 16 samples fits"):
+        next(batches(Feed(nothing, 0), Position(), tokens_per_batch=BUDGET, seed=0))
+
+
+def vars_of(maker: Maker) -> dict[str, object]:
+    return {name: getattr(maker, name) for name in maker.__dataclass_fields__}

@@ -1,0 +1,181 @@
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.train.labels import Labels, make_labels
+from pipelines.train.run import Run
+from pipelines.train.state import save_state
+from pipelines.train.trainer import Trainer
+from schemas.base import Schema
+from schemas.errors import ConfigurationError
+from tests.cases.slips import places, read_log, recipe, slip
+
+MakeRun = Callable[..., Run]
+
+
+class PowerCutError(Exception):
+    """What ends a process between two steps."""
+
+
+@pytest.fixture
+def whole(tmp_path: Path, make_run: MakeRun) -> Run:
+    """A run that nothing disturbed."""
+    run = make_run(tmp_path / "whole")
+    assert run.train(resume=False)
+    return run
+
+
+def fail_at(monkeypatch: pytest.MonkeyPatch, number: int, do: Callable[[], None]) -> None:
+    step = Trainer.step
+
+    def failing(self: Trainer, *arguments: Any) -> Any:
+        if self.num_steps == number:
+            do()
+        return step(self, *arguments)
+
+    monkeypatch.setattr(Trainer, "step", failing)
+
+
+def cut() -> None:
+    raise PowerCutError
+
+
+def assert_same(run: Run, whole: Run) -> None:
+    """The same losses to the last bit, evaluations and weights."""
+    for kind, fields in (
+        ("step", ("step", "loss", "lr", "gradient", "tokens")),
+        ("evaluation", ("step", "loss")),
+    ):
+        found, expected = (
+            [[line[field] for field in fields] for line in read_log(each.out, kind)] for each in (run, whole)
+        )
+        assert found == expected
+    assert (run.out / "model.safetensors").read_bytes() == (whole.out / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("number", [2, 4, 11])
+def test_a_run_that_died_goes_on_as_if_nothing_had_been(
+    tmp_path: Path, make_run: MakeRun, whole: Run, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    run = make_run(tmp_path / "cut")
+    with monkeypatch.context() as patched:
+        fail_at(patched, number, cut)
+        with pytest.raises(PowerCutError):
+            run.train(resume=False)
+    states = [path.name for path in run.states.glob("state-*")]
+    assert states == ([f"state-{number - number % 4:08}"] if number >= 4 else [])
+    assert run.train(resume=True)
+    assert_same(run, whole)
+
+
+def test_it_goes_on_within_a_pool_and_with_accumulated_batches(
+    tmp_path: Path, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"accumulate": 3, "save_every": 5, "epochs": 12, "steps": None}
+    run, whole = make_run(tmp_path / "cut", **given), make_run(tmp_path / "whole", **given)
+    assert whole.train(resume=False)
+    with monkeypatch.context() as patched:
+        fail_at(patched, 13, cut)
+        with pytest.raises(PowerCutError):
+            run.train(resume=False)
+    assert run.train(resume=True)
+    assert len(read_log(run.out)) > 20
+    assert_same(run, whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_after_the_step_in_hand(
+    tmp_path: Path, make_run: MakeRun, whole: Run, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    run = make_run(tmp_path / "stopped")
+    before = signal.getsignal(number)
+    with monkeypatch.context() as patched:
+        fail_at(patched, 6, lambda: os.kill(os.getpid(), number))
+        assert not run.train(resume=False)
+    assert signal.getsignal(number) == before
+    assert [path.name for path in run.states.glob("state-*")] == ["state-00000007"]
+    assert not (run.out / "config.json").exists()
+    assert run.train(resume=True)
+    assert_same(run, whole)
+
+
+def test_half_of_a_state_and_half_a_line_are_no_harm(
+    tmp_path: Path, make_run: MakeRun, whole: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path / "cut")
+
+    def dying(directory: Path, trainer: Trainer, counts: Any) -> None:
+        if counts.step == 8:
+            (directory / "state-00000008.new").mkdir()
+            (directory / "state-00000008.new" / "tensors.safetensors").write_bytes(b"half of it")
+            raise PowerCutError
+        save_state(directory, trainer, counts)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pipelines.train.loop.save_state", dying)
+        with pytest.raises(PowerCutError):
+            run.train(resume=False)
+    with (run.states / "log.jsonl").open("a") as log:
+        log.write('{"kind": "step", "st')
+    assert run.train(resume=True)
+    assert_same(run, whole)
+
+
+def test_a_directory_is_used_once(whole: Run) -> None:
+    for resume in (False, True):
+        with pytest.raises(ConfigurationError, match="holds a checkpoint already"):
+            whole.train(resume=resume)
+
+
+def test_a_begun_run_is_not_overwritten_and_nothing_is_not_resumed(
+    tmp_path: Path, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path / "cut")
+    with pytest.raises(ConfigurationError, match="no run to go on with"):
+        run.train(resume=True)
+    with monkeypatch.context() as patched:
+        fail_at(patched, 5, cut)
+        with pytest.raises(PowerCutError):
+            run.train(resume=False)
+    with pytest.raises(ConfigurationError, match="holds a training run"):
+        run.train(resume=False)
+    shutil.rmtree(next(run.states.glob("state-*")))
+    assert run.train(resume=False), "one that saved no state is begun anew"
+
+
+def test_other_data_is_refused(
+    tmp_path: Path, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, schema: Schema, labels: Labels
+) -> None:
+    run = make_run(tmp_path / "cut")
+    with monkeypatch.context() as patched:
+        fail_at(patched, 5, cut)
+        with pytest.raises(PowerCutError):
+            run.train(resume=False)
+    other = make_labels(schema, places([slip(number) for number in range(41)]))
+    with pytest.raises(ConfigurationError, match="data is not what the run"):
+        replace(run, labels=[other]).train(resume=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"base": "somewhere"}, "--base or --from-scratch"),
+        ({"architecture": None}, "--base or --from-scratch"),
+        ({"data": ()}, "--data, --from-db or --synthetic"),
+        ({"data": (), "synthetic": 0.5}, "--data or --from-db for the rest"),
+        ({"epochs": 2}, "--steps or --epochs"),
+        ({"steps": None}, "--steps or --epochs"),
+        ({"steps": None, "epochs": 1, "synthetic": 1, "data": ()}, "no end"),
+        ({"lr": -1}, "lr: Input should be greater than 0"),
+        ({"dtype": "float16"}, "dtype: Input should be"),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_refused(given: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=reason):
+        recipe(**given)
