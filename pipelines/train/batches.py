@@ -29,23 +29,23 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Right-padded samples, all [rows, width]; the last token of a sample is only predicted."""
+    """Right-padded samples, [rows, width]; the last token of a sample is only predicted."""
 
     ids: torch.Tensor
     # 1 for tokens, 0 for padding
     attention_mask: torch.Tensor
     # 1 for the prompt, which is read both ways
     token_type_ids: torch.Tensor
-    # the next token where it belongs to the answer, elsewhere -100
-    targets: torch.Tensor
+    # [answer tokens] where one is predicted, as row * width + column, and which; known here, so that a device
+    # need not be waited for
+    places: torch.Tensor
+    wanted: torch.Tensor
     num_samples: int
     num_tokens: int
-    num_answer_tokens: int
 
-    def to(self, device: torch.device) -> tuple[torch.Tensor, ...]:
-        """Ids, attention mask, token types and targets on a device."""
-        tensors = (self.ids, self.attention_mask, self.token_type_ids, self.targets)
-        return tuple(each.to(device, torch.long, non_blocking=True) for each in tensors)
+    @property
+    def num_answer_tokens(self) -> int:
+        return len(self.wanted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,24 +96,25 @@ def group(samples: Sequence[Sample], tokens_per_batch: int) -> list[list[Sample]
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """Samples as padded tensors."""
-    shape = (len(samples), _width(max(map(len, samples))))
-    ids, mask, types = (torch.zeros(shape, dtype=torch.int32) for _ in range(3))
-    targets = torch.full(shape, -100, dtype=torch.int32)
+    width = _width(max(map(len, samples)))
+    ids, mask, types = (torch.zeros((len(samples), width), dtype=torch.long) for _ in range(3))
+    places, wanted = [], []
     for row, sample in enumerate(samples):
         tokens = torch.from_numpy(sample.ids)
         last = len(sample) - 1
         ids[row, :last] = tokens[:-1]
         mask[row, :last] = 1
         types[row, : sample.num_prompt] = 1
-        targets[row, sample.num_prompt - 1 : last] = tokens[sample.num_prompt :]
+        places.append(row * width + torch.arange(sample.num_prompt - 1, last))
+        wanted.append(tokens[sample.num_prompt :])
     return Batch(
         ids=ids,
         attention_mask=mask,
         token_type_ids=types,
-        targets=targets,
+        places=torch.cat(places),
+        wanted=torch.cat(wanted).long(),
         num_samples=len(samples),
         num_tokens=sum(map(len, samples)) - len(samples),
-        num_answer_tokens=sum(sample.num_answer for sample in samples),
     )
 
 

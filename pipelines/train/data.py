@@ -96,7 +96,8 @@ def encode(task: Task, tokenizer: Tokenizer, max_tokens: int, envelope: Envelope
 class Lesson:
     """Labelled examples of one schema, and those that may be shown for them."""
 
-    schema: Schema
+    # without its class, which another process could perhaps not import
+    schema: AskedSchema
     examples: tuple[Example, ...]
     shots: tuple[Example, ...]
 
@@ -105,9 +106,8 @@ class Lesson:
         example = self.examples[number]
         others = [shot for shot in self.shots if shot.text != example.text]
         count = min(len(others), rng.randint(MIN_EXAMPLES, MAX_SHOTS))
-        own = AskedSchema.of(self.schema, self.schema.examples)
         task = _task(AskedSchema.of(self.schema, rng.sample(others, count)), example, rng)
-        return replace(task, fallback=replace(task, schema=own))
+        return replace(task, fallback=replace(task, schema=self.schema))
 
 
 def make_lesson(labels: Labels, tokenizer: Tokenizer, max_tokens: int, envelope: Envelope) -> Lesson:
@@ -115,7 +115,8 @@ def make_lesson(labels: Labels, tokenizer: Tokenizer, max_tokens: int, envelope:
     prompter = Prompter(labels.schema, tokenizer, max_tokens, envelope)
     examples = tuple(part for example in labels.train for part in fitting(example, prompter))
     shots = {example.text: example for example in (*labels.schema.examples, *labels.train)}
-    return Lesson(schema=labels.schema, examples=examples, shots=tuple(shots.values()))
+    schema = AskedSchema.of(labels.schema, labels.schema.examples)
+    return Lesson(schema=schema, examples=examples, shots=tuple(shots.values()))
 
 
 def held_out_tasks(

@@ -21,17 +21,19 @@ class Score:
 
 def score(model: HrmTextForCausalLM, batch: Batch, dtype: torch.dtype) -> Score:
     """Run a batch; weights stay as they are, arithmetic is in `dtype`."""
-    ids, mask, types, targets = batch.to(model.device)
-    with _arithmetic(model.device, dtype):
+    device = model.device
+    with _arithmetic(device, dtype):
         # so the residual stream has the dtype it has in extraction
-        embeddings = model.model.embed_tokens(ids).to(dtype)
+        embeddings = model.model.embed_tokens(batch.ids.to(device)).to(dtype)
         hidden = model.model(
-            inputs_embeds=embeddings, attention_mask=mask, token_type_ids=types, use_cache=False
+            inputs_embeds=embeddings,
+            attention_mask=batch.attention_mask.to(device),
+            token_type_ids=batch.token_type_ids.to(device),
+            use_cache=False,
         ).last_hidden_state
         # the head is applied where an answer token is predicted, and nowhere else
-        is_answer = targets != -100
-        logits = model.lm_head(hidden[is_answer]).float()
-    wanted = targets[is_answer]
+        logits = model.lm_head(hidden.flatten(0, 1)[batch.places.to(device)]).float()
+    wanted = batch.wanted.to(device)
     return Score(
         loss=functional.cross_entropy(logits, wanted, reduction="sum"),
         num_right=(logits.argmax(dim=1) == wanted).sum(),

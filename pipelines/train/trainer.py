@@ -11,6 +11,7 @@ from transformers import HrmTextForCausalLM
 from pipelines.train.batches import Batch
 from pipelines.train.objective import score
 from pipelines.train.recipe import Recipe
+from schemas.errors import DeviceError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +52,7 @@ class Trainer:
         """Learn from batches as if they were one; `progress` is the share of the run that is done after it."""
         lr = rate(self.recipe, progress)
         num_answer_tokens = sum(batch.num_answer_tokens for batch in batches)
-        losses = []
-        for batch in batches:
-            loss = score(self.model, batch, self.dtype).loss / num_answer_tokens
-            loss.backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
+        losses = [self._backward(batch, num_answer_tokens) for batch in batches]
         gradient = torch.nn.utils.clip_grad_norm_(self.weights.values(), self.recipe.clip)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -71,6 +68,23 @@ class Trainer:
             num_tokens=sum(batch.num_tokens for batch in batches),
             num_answer_tokens=num_answer_tokens,
         )
+
+    def _backward(self, batch: Batch, num_answer_tokens: int) -> torch.Tensor:
+        """Add a batch's gradient; its part of the mean loss.
+
+        Raises:
+            DeviceError: the batch does not fit the device.
+        """
+        try:
+            loss = score(self.model, batch, self.dtype).loss / num_answer_tokens
+            loss.backward()  # type: ignore[no-untyped-call]
+        except torch.OutOfMemoryError as exc:
+            rows, width = batch.ids.shape
+            raise DeviceError(
+                f"{rows} samples of {width} tokens do not fit the memory of {self.model.device}.",
+                hint="Halve --tokens-per-batch and double --accumulate, or add --recompute.",
+            ) from exc
+        return loss.detach()
 
     @contextmanager
     def averaged(self) -> Iterator[HrmTextForCausalLM]:

@@ -56,17 +56,16 @@ def test_groups_hold_every_sample_once_within_the_budget(lengths: list[tuple[int
 def test_only_the_answer_and_its_end_are_predicted(samples: list[Sample]) -> None:
     chosen = samples[:5]
     batch = collate(chosen)
+    width = batch.ids.shape[1]
+    rows, columns = batch.places // width, batch.places % width
     for row, sample in enumerate(chosen):
-        targets = batch.targets[row]
-        answer = sample.ids[sample.num_prompt :]
-        assert targets[targets != -100].tolist() == answer.tolist()
-        # a target stands where the token before it is fed
-        first = int((targets != -100).nonzero()[0])
-        assert first == sample.num_prompt - 1
+        assert batch.wanted[rows == row].tolist() == sample.ids[sample.num_prompt :].tolist()
+        # predicted where the token before it is fed
+        assert columns[rows == row].tolist() == list(range(sample.num_prompt - 1, len(sample) - 1))
         assert batch.ids[row, : len(sample) - 1].tolist() == sample.ids[:-1].tolist()
         assert batch.attention_mask[row].sum() == len(sample) - 1
         assert batch.token_type_ids[row].sum() == sample.num_prompt
-    assert batch.num_answer_tokens == int((batch.targets != -100).sum())
+    assert batch.num_answer_tokens == sum(sample.num_answer for sample in chosen)
     assert batch.num_tokens == int(batch.attention_mask.sum())
 
 
