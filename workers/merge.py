@@ -8,7 +8,6 @@ from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm, Path
 from schemas.locate import Span, collapse
 from workers.ground import Evidence
 
-
 # kinds of which equal values at two places are two
 MEASURES = frozenset({Kind.DECIMAL, Kind.INTEGER, Kind.FLOAT, Kind.DATE, Kind.DATETIME})
 
