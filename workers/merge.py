@@ -4,9 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from schemas.forms import Form, Leaf, ListForm, ObjectForm, Path
+from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm, Path
 from schemas.locate import Span, collapse
 from workers.ground import Evidence
+
+# kinds of which equal values at two places are two
+MEASURES = frozenset({Kind.DECIMAL, Kind.INTEGER, Kind.FLOAT, Kind.DATE, Kind.DATETIME})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +24,8 @@ def merge(form: ObjectForm, parts: Sequence[Part]) -> Part:
     """One part of the parts of one or more windows, given in the order of the document.
 
     Single values: the one of highest confidence that is not null. Lists: one after the other, without
-    what two windows saw at the same place.
+    what two windows saw at the same place, or texts and choices that another window saw already: a party
+    named on every page is one, a price printed twice is two. Items of one window are never joined.
     """
     if len(parts) == 1:
         return parts[0]
@@ -94,25 +98,25 @@ def _distinct_items(form: Form, lists: Sequence[_Find]) -> list[list[_Find]]:
 
 
 def _marks(form: Form, item: _Find) -> set[object]:
-    """What two items have in common if they may be one: a field's place, or a plain value."""
+    """What two items have in common if they may be one: a field's place, or a text or choice."""
     marks: set[object] = set(_places(form, item).items())
-    if isinstance(form, Leaf):
+    if isinstance(form, Leaf) and form.kind not in MEASURES:
         marks.add(collapse(item.value).casefold() if isinstance(item.value, str) else item.value)
     return marks
 
 
 def _is_one(form: Form, item: _Find, group: Sequence[_Find]) -> bool:
-    """Whether an item stands where those of the group do; one window's objects are never one.
+    """Whether an item stands where those of the group do; those of one window are never one.
 
-    A window's end may cut an item, so that one window saw only some of its fields.
+    A window's end may cut an object, so that one window saw only some of its fields.
     """
+    if any(item.window == other.window for other in group):
+        return False
     if isinstance(form, Leaf):
         return True
     places = _places(form, item).items()
     others = [_places(form, other).items() for other in group]
-    return all(item.window != other.window for other in group) and all(
-        places <= other or places >= other for other in others
-    )
+    return all(places <= other or places >= other for other in others)
 
 
 def _places(form: Form, item: _Find) -> dict[Path, Span]:

@@ -234,3 +234,30 @@ def test_merging_a_part_with_itself_adds_no_grounded_item(drawn):
     merged = merge(FORM, [parts[0], parts[0]])
     if None not in spans and len(set(spans)) == len(spans):
         assert len([item for item in merged.record["rows"] or [] if item["name"] == "Bolt"]) == len(rows)
+
+
+def test_a_number_printed_at_several_places_is_several_items():
+    form = ObjectForm(fields=(("prices", ListForm(item=Leaf(kind=Kind.DECIMAL))),))
+    document = "5.00 5.00 | 5.00 7.00"
+    windows = [(0, 12, ["5.00", "5.00"]), (10, 21, ["5.00", "7.00"])]
+    parts = [
+        Part(
+            record={"prices": prices},
+            evidence=ground(
+                form, {"prices": prices}, document[start:end], offset=start, confidence=lambda _: 0.5
+            ),
+        )
+        for start, end, prices in windows
+    ]
+    merged = merge(form, parts)
+    assert merged.record == {"prices": ["5.00", "5.00", "5.00", "7.00"]}
+    assert [item.start for item in merged.evidence] == [0, 5, 12, 17]
+
+
+def test_items_of_one_window_are_never_joined():
+    document = "Ann and Ann. Bob"
+    parts = [
+        part(document, 0, 12, {"parties": ["Ann", "Ann"]}),
+        part(document, 8, 16, {"parties": ["Ann", "Bob"]}),
+    ]
+    assert merge(FORM, parts).record["parties"] == ["Ann", "Ann", "Bob"]
