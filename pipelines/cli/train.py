@@ -73,8 +73,8 @@ def train(
     save_every: Annotated[int | None, typer.Option(help="Steps; default 250.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     workers: Annotated[
-        int, typer.Option(help="Processes that make samples; 0 is none, default by the number of cores.")
-    ] = -1,
+        int | None, typer.Option(help="Processes that make samples; default: a core is left for training.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out, with the recipe it has.")
     ] = False,
@@ -126,7 +126,7 @@ def train(
         out=out_dir,
         console=err,
         device=device,
-        num_workers=workers if workers >= 0 else max(1, (os.cpu_count() or 1) - 1),
+        num_workers=max(1, (os.cpu_count() or 1) - 1) if workers is None else workers,
     )
     if not run.train(resume=resume):
         err.print("stopped; the same command with --resume goes on here")
@@ -176,7 +176,8 @@ def _labels(recipe: Recipe) -> Iterator["Labels"]:
 
     registry = Registry.load(get_settings().schemas)
     for name, file in recipe.data:
-        yield make_labels(registry.get(name), read_file(Path(file)))
+        with err.status(f"grounding {file}"):
+            yield make_labels(registry.get(name), read_file(Path(file)))
     for name in recipe.from_db:
         # imported here: they need SQLAlchemy
         from pipelines.train.stored import read_store

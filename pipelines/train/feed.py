@@ -7,9 +7,11 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import count
 
 from pipelines.train.data import Maker, Sample
+from schemas.errors import TransientError
 
 Chunk = list[Sample | None]
 
@@ -44,7 +46,17 @@ class Feed:
         for number in count(first):
             waiting.append(pool.submit(_make, number))
             if len(waiting) > self._num_workers * _AHEAD_PER_WORKER:
-                yield waiting.popleft().result()
+                yield _result(waiting.popleft())
+
+
+def _result(made: Future[Chunk]) -> Chunk:
+    try:
+        return made.result()
+    except BrokenProcessPool as exc:
+        raise TransientError(
+            "A process that makes samples ended.",
+            hint="Go on with --resume; with --workers 0 samples are made in this process, which shows why.",
+        ) from exc
 
 
 def _start(maker: Maker, num_workers: int) -> ProcessPoolExecutor:

@@ -1,3 +1,4 @@
+import os
 from collections import Counter
 from itertools import islice
 
@@ -13,7 +14,7 @@ from pipelines.train.data import CHUNK_SIZE, Maker, Sample
 from pipelines.train.feed import Feed
 from pipelines.train.model import make_model
 from pipelines.train.objective import score
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, TransientError
 from tests.cases.slips import ARCHITECTURE
 from workers.engine.forward import Batch as EngineBatch
 from workers.engine.tokenizer import PlainTokenizer
@@ -127,6 +128,22 @@ def test_worker_processes_change_nothing(maker: Maker) -> None:
         expected = maker.chunk(number)
         assert [s.ids.tolist() for s in chunk if s] == [s.ids.tolist() for s in expected if s]
         assert len(chunk) == CHUNK_SIZE
+
+
+class Dying(Maker):
+    """Ends the process it is in."""
+
+    def chunk(self, number: int) -> list[Sample | None]:
+        os._exit(9)
+
+
+def test_a_worker_process_that_dies_is_an_error_with_a_next_step(maker: Maker) -> None:
+    feed = Feed(Dying(**vars_of(maker)), 1)
+    try:
+        with pytest.raises(TransientError, match=r"ended\. Go on with --resume"):
+            next(feed.chunks(0))
+    finally:
+        feed.close()
 
 
 def test_what_does_not_fit_is_counted_and_nothing_fitting_is_an_error(maker: Maker) -> None:
