@@ -33,7 +33,7 @@ def ingest(
     """
     with transaction(store) as conn:
         records.ensure(conn, records.tables(schema.name, schema.form))
-        version_id = versions.put_schema_version(conn, _new_version(schema))
+        version_id = versions.put_schema_version(conn, new_version(schema))
         checkpoint_id = versions.put_checkpoint(conn, checkpoint)
         batch_id = batches.open_batch(conn, version_id, checkpoint_id)
     position = 0
@@ -76,7 +76,8 @@ def _new_document(read: Read) -> NewDocument:
     )
 
 
-def _new_version(schema: Schema) -> NewSchemaVersion:
+def new_version(schema: Schema) -> NewSchemaVersion:
+    """A schema as the store keeps it."""
     return NewSchemaVersion(
         name=schema.name,
         digest=schema.digest,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli import db, demo, doctor, look, schema_commands, work
+from pipelines.cli import db, demo, doctor, evaluate, look, schema_commands, work
 from pipelines.cli.console import say
 from schemas.errors import GleanerError
 from workers.logs import configure_logs
@@ -25,6 +25,7 @@ app.command()(work.enqueue)
 app.command()(work.worker)
 app.command()(look.status)
 app.command()(look.query)
+app.command("eval")(evaluate.measure)
 app.command()(doctor.doctor)
 app.add_typer(schema_commands.app, name="schemas")
 app.add_typer(db.app, name="db")

@@ -212,3 +212,21 @@ class Evidence(Base):
     end_char: Mapped[int | None]
     text: Mapped[str | None]
     confidence: Mapped[float | None]
+
+
+class Evaluation(Base):
+    """What a checkpoint with a schema version is worth on a file of labels."""
+
+    __tablename__ = "evaluations"
+
+    id: Mapped[Id]
+    schema_version_id: Mapped[Ref] = mapped_column(ForeignKey("schema_versions.id"))
+    checkpoint_id: Mapped[Ref] = mapped_column(ForeignKey("checkpoints.id"))
+    # the file's name, and SHA-256 of its bytes
+    labels: Mapped[str]
+    labels_digest: Mapped[str]
+    # of the file perhaps only the first
+    num_documents: Mapped[int]
+    # `Report` of `pipelines.evaluate.report`
+    figures: Mapped[dict[str, Any]]
+    created_at: Mapped[Created]
