@@ -1,0 +1,94 @@
+"""Job advertisements: forms, web pages, headlines with bullets, two lines in a newspaper."""
+
+from random import Random
+
+from pipelines.train.synthetic import pools
+from pipelines.train.synthetic.catalog.position import Position
+from pipelines.train.synthetic.page import listed
+from pipelines.train.synthetic.sheet import Draft, Sheet
+from pipelines.train.synthetic.words import WORDS
+
+_NAMES = (
+    ("Job", "Position", "Title", "Role"),
+    ("Company", "Employer", "Who", "Firm"),
+    ("Location", "Where", "Place of work"),
+    ("Work mode", "Work", "Mode"),
+    ("Type", "Employment", "Contract"),
+    ("Pay", "Salary", "Compensation"),
+)
+
+
+def _wanted(post: Position, dice: Random) -> list[str]:
+    """The skills as bullets or in a sentence, with some that are none between."""
+    rng = post.rng
+    bullet, in_words, in_frames = (
+        dice.choice(("- ", "* ", "• ", "", "+ ")),
+        dice.random() < 0.5,
+        dice.random() < 0.4,
+    )
+    others = [rng.choice(WORDS["no skill"])] if rng.random() < 0.4 else []
+    if not in_words:
+        frames = WORDS["job bullet"] if in_frames else ("{}",)
+        skills = [rng.choice(frames).format(skill) for skill in post.skills]
+        return [bullet + each for each in (*skills, *others)]
+    split = rng.randint(1, len(post.skills))
+    must, nice = post.skills[:split], post.skills[split:]
+    lines = [rng.choice(WORDS["job must"]).format(listed([*must, *others], ", ", " and "))]
+    return [*lines, rng.choice(WORDS["job plus"]).format(listed(nice, ", ", " or "))] if nice else lines
+
+
+def labelled(sheet: Sheet, dice: Random) -> Draft:
+    """A form: Job, Where, Who, Type, Pay."""
+    post = Position(sheet)
+    joint, bold = dice.choice((": ", ": ", " - ", ":\n", " | ", "\t")), dice.choice(("{}", "{}", "**{}**"))
+    names, upper, order = [dice.choice(each) for each in _NAMES], dice.random() < 0.25, dice.random()
+    wanted = dice.choice(("Skills", "Requirements", "You bring", "MUST HAVE", "Profile"))
+    values = (post.title + post.suffix(), post.company, post.location, post.mode, post.type, post.pay)
+    pairs = [
+        (name.upper() if upper else name, value) for name, value in zip(names, values, strict=True) if value
+    ]
+    if order < 0.4:
+        Random(order).shuffle(pairs)
+    head = [f"{bold.format(name)}{joint}{value}" for name, value in pairs]
+    offer = [post.benefit()] if post.rng.random() < 0.4 else []
+    return "\n".join([*head, f"{wanted}:", *_wanted(post, dice), *offer, post.intro()]), post.record
+
+
+def page(sheet: Sheet, dice: Random) -> Draft:
+    """A web page: headline, one line of facts, sections."""
+    post = Position(sheet)
+    headline = dice.choice(("# {}", "{}", "{}\n", "## {}", "{}\n====="))
+    joint, section = (
+        dice.choice((" · ", " - ", " | ", ", ", "\n", " — ")),
+        dice.choice(("## {}", "{}", "**{}**", "{}:")),
+    )
+    wanted = dice.choice(("You bring", "Requirements", "What we look for", "Profile"))
+    offered = dice.choice(("We offer", "Pay", "What you get", "Benefits"))
+    keeps_order, pay_on_top, bullet = dice.random() < 0.6, dice.random() < 0.3, dice.choice(("- ", "", "* "))
+    facts = [each for each in (post.company, post.location, post.mode, post.type) if each]
+    if not keeps_order:
+        post.rng.shuffle(facts)
+    pay = [post.pay] if post.pay else []
+    offer = [bullet + each for each in (*([] if pay_on_top else pay), post.benefit(), post.benefit())]
+    top = [headline.format(post.title + post.suffix()), joint.join(facts), *(pay if pay_on_top else []), ""]
+    middle = [post.intro(), "", section.format(wanted), *_wanted(post, dice), ""]
+    return "\n".join([*top, *middle, section.format(offered), *offer, "", post.intro()]), post.record
+
+
+def words(sheet: Sheet, dice: Random) -> Draft:
+    """Running text, short or long."""
+    post = Position(sheet)
+    rng, sheet.width = post.rng, dice.choice((None, 70, 90))
+    seeks, pay, place = (dice.choice(WORDS[f"job {kind}"]) for kind in ("seeks", "pay", "where"))
+    intro_first = dice.random() < 0.4
+    where = f" {place.format(post.location)}".replace(" ,", ",") if post.location else ""
+    facts = listed([each for each in (post.mode, post.type) if each], ", ", " and ")
+    parts = [seeks.format(who=post.company or "We", title=post.title, where=where)]
+    parts += [post.intro()] if intro_first else []
+    parts += [f"{facts}."] if facts else []
+    parts += [pay.format(post.pay)] if post.pay else []
+    phone = [f"Call {pools.phone(rng)}"] if rng.random() < 0.3 else []
+    return "\n".join([" ".join(parts), *_wanted(post, dice), post.intro(), *phone]), post.record
+
+
+GENRES = {"job_labelled": labelled, "job_page": page, "job_words": words}

@@ -1,0 +1,141 @@
+"""Training samples without end: a schema, examples of it, and a document with its record."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count, islice
+from random import Random
+from types import MappingProxyType
+from typing import Any
+
+from pipelines.train.synthetic.page import Split
+from pipelines.train.synthetic.sheet import Written
+from pipelines.train.synthetic.writers import WRITERS, Writer
+from schemas.examples import MIN_EXAMPLES, Example
+from schemas.forms import ObjectForm
+from schemas.text import clean
+from schemas.wire import dump
+
+# a change of what a seed gives makes a new version
+VERSION = 1
+MAX_EXAMPLES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One training sample before prompting."""
+
+    form: ObjectForm
+    # domain or schema
+    name: str
+    # 2 to 8 of the same schema; texts are not the document
+    examples: tuple[Example, ...]
+    document: str
+    # wire record: values as printed in the document
+    record: dict[str, Any]
+    # genre and variant of the document, as `form/12`
+    template: str
+
+    @property
+    def num_chars(self) -> int:
+        """Characters of prompt and answer, but for the envelope."""
+        return len(self.document) + len(dump(self.record)) + sum(map(_size, self.examples))
+
+
+def _size(example: Example) -> int:
+    return len(example.text) + len(dump(example.record)) + len("Text:\n\nJSON: \n\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What to mix, and how long samples may be."""
+
+    # writer -> weight
+    shares: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "random": 6.0,
+            "receipt": 1.3,
+            "invoice": 1.2,
+            "support_ticket": 0.8,
+            "job_posting": 0.9,
+            "nda": 0.9,
+        }
+    )
+    max_chars: int = 10_000
+    max_examples: int = MAX_EXAMPLES
+    # the share of samples whose documents are all of one template
+    uniform: float = 0.35
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "default": Recipe(),
+        "random": Recipe(shares={"random": 1.0}),
+        "catalog": Recipe(
+            shares={name: share for name, share in Recipe().shares.items() if name != "random"}
+        ),
+        # for runs of minutes: short prompts of random schemas
+        "tiny": Recipe(shares={"random": 1.0}, max_chars=1_200, max_examples=3),
+    }
+)
+
+
+def samples(
+    seed: int, *, split: Split, recipe: Recipe = RECIPES["default"], start: int = 0, step: int = 1
+) -> Iterator[Sample]:
+    """Samples `start`, `start + step`, ... of a seed, without end; workers take every `step`th."""
+    return (sample(seed, index, split=split, recipe=recipe) for index in count(start, step))
+
+
+def sample(seed: int, index: int, *, split: Split, recipe: Recipe) -> Sample:
+    """The sample of a seed and index: the same on every machine."""
+    for attempt in count():
+        rng = Random(f"{VERSION} {seed} {split} {index} {attempt}")
+        writer = WRITERS[rng.choices(list(recipe.shares), list(recipe.shares.values()))[0]](rng, split)
+        drawn = _draw(rng, writer, recipe)
+        if drawn.num_chars <= recipe.max_chars:
+            return drawn
+    raise AssertionError
+
+
+def _draw(rng: Random, writer: Writer, recipe: Recipe) -> Sample:
+    """A document and as many examples as were drawn and fit; of two at least."""
+    template = rng.choice(writer.templates)
+    is_uniform = writer.is_uniform or rng.random() < recipe.uniform
+    # examples are mostly short: most of the room is the document's
+    written = _write(writer, template, rng, recipe.max_chars * 7 // 10)
+    room = recipe.max_chars - len(written.text) - len(dump(written.record))
+    examples: list[Example] = []
+    for _ in range(rng.randint(MIN_EXAMPLES, recipe.max_examples)):
+        other = template if is_uniform else rng.choice(writer.templates)
+        shown = _write(writer, other, rng, recipe.max_chars // rng.choice((4, 8, 12, 12)))
+        example = Example(text=clean(shown.text), record=shown.record)
+        room -= _size(example)
+        if room < 0 and len(examples) >= MIN_EXAMPLES:
+            break
+        examples.append(example)
+    return Sample(
+        form=writer.form,
+        name=writer.name,
+        examples=tuple(examples),
+        document=clean(written.text),
+        record=written.record,
+        template=template,
+    )
+
+
+def _write(writer: Writer, template: str, rng: Random, room: int) -> Written:
+    while True:
+        if written := writer.write(template, rng, room=room):
+            return written
+
+
+def preview(drawn: Iterator[Sample], number: int) -> str:
+    """The first samples as text to look at."""
+    return "\n\n".join(
+        f"{'=' * 40} {each.name} {each.template}\n{_shown(each)}" for each in islice(drawn, number)
+    )
+
+
+def _shown(each: Sample) -> str:
+    shots = (f"Text:\n{example.text}\nJSON: {dump(example.record)}\n" for example in each.examples)
+    return "\n".join([*shots, f"Text:\n{each.document}\nJSON:\n-> {dump(each.record)}"])

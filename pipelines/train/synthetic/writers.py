@@ -1,0 +1,111 @@
+"""Who writes documents: for one sample's schema, in any template of its family."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from random import Random
+from typing import Protocol
+
+from pipelines.train.synthetic.catalog import invoice, job_posting, nda, receipt, support_ticket
+from pipelines.train.synthetic.draw import Labels, draw_plan, fill
+from pipelines.train.synthetic.genres.registry import BARE, GENRES
+from pipelines.train.synthetic.noise import spoil
+from pipelines.train.synthetic.page import Split, templates_of
+from pipelines.train.synthetic.printing import Region
+from pipelines.train.synthetic.sheet import Draft, Sheet, Written
+from schemas.base import ExtractionSchema, schema_form, schema_name
+from schemas.catalog.invoice import Invoice
+from schemas.catalog.job_posting import JobPosting
+from schemas.catalog.nda import Nda
+from schemas.catalog.receipt import Receipt
+from schemas.catalog.support_ticket import SupportTicket
+from schemas.forms import ObjectForm
+
+# of each genre; a template is a genre and what its dice fix
+VARIANTS = 40
+
+
+class Writer(Protocol):
+    """Writes the documents of one sample."""
+
+    form: ObjectForm
+    name: str
+    # of the split, to choose among
+    templates: tuple[str, ...]
+    # all documents of the sample are of one template
+    is_uniform: bool
+
+    def write(self, template: str, rng: Random, *, room: int) -> Written | None:
+        """One document of a template and its wire record; long ones are cut to about `room` characters.
+
+        None if this one came out unreadable.
+        """
+        ...
+
+
+@lru_cache
+def _templates(split: Split, genres: tuple[str, ...]) -> tuple[str, ...]:
+    return templates_of(split, genres, VARIANTS)
+
+
+class RandomWriter:
+    """A schema drawn at random, and documents in any genre."""
+
+    def __init__(self, rng: Random, split: Split) -> None:
+        self._plan = draw_plan(rng, split)
+        self.form = self._plan.form
+        self.name = self._plan.domain.name
+        self.is_uniform = self._plan.is_opaque
+        genres = (*GENRES, *BARE) if self.is_uniform else tuple(GENRES)
+        self.templates = _templates(split, genres)
+        if self.is_uniform and rng.random() < 0.5:
+            self.templates = _templates(split, tuple(BARE))
+        self._seed = rng.random()
+
+    def write(self, template: str, rng: Random, *, room: int) -> Written | None:
+        labels = Labels(self._plan, f"{template} {self._seed}")
+        page, record = fill(self._plan, labels, template, rng)
+        genre = template.partition("/")[0]
+        text = (GENRES.get(genre) or BARE[genre])(page)
+        return page.sheet.finish(spoil(text, rng), record, upper=rng.random() < 0.06)
+
+
+CatalogGenre = Callable[[Sheet, Random], Draft]
+
+
+class CatalogWriter:
+    """Documents for a schema of the catalog, whose form and meaning are fixed."""
+
+    is_uniform = False
+
+    def __init__(
+        self, model: type[ExtractionSchema], genres: Mapping[str, CatalogGenre], split: Split
+    ) -> None:
+        self.form = schema_form(model)
+        self.name = schema_name(model)
+        self._genres = genres
+        self.templates = _templates(split, tuple(genres))
+
+    def write(self, template: str, rng: Random, *, room: int) -> Written | None:
+        # how documents print is not what the schema expects at all times
+        region = Region(day_first=rng.random() < 0.75, decimal_comma=rng.random() < 0.06)
+        sheet = Sheet(rng, region, room=room)
+        # the template's dice; the document's are those of the sheet
+        dice = Random(template)
+        text, record = self._genres[template.partition("/")[0]](sheet, dice)
+        return sheet.finish(spoil(text, rng), record, upper=rng.random() < 0.05)
+
+
+def _for_catalog(
+    model: type[ExtractionSchema], genres: Mapping[str, CatalogGenre]
+) -> Callable[[Random, Split], Writer]:
+    return lambda rng, split: CatalogWriter(model, genres, split)
+
+
+WRITERS: Mapping[str, Callable[[Random, Split], Writer]] = {
+    "random": RandomWriter,
+    "receipt": _for_catalog(Receipt, receipt.GENRES),
+    "invoice": _for_catalog(Invoice, invoice.GENRES),
+    "support_ticket": _for_catalog(SupportTicket, support_ticket.GENRES),
+    "job_posting": _for_catalog(JobPosting, job_posting.GENRES),
+    "nda": _for_catalog(Nda, nda.GENRES),
+}
