@@ -42,7 +42,8 @@ def train(
         float | None, typer.Option(help="Share of samples that are synthetic, 0 to 1.")
     ] = None,
     synthetic_recipe: Annotated[
-        str | None, typer.Option(help="Mixture of synthetic documents: default, random, catalog, tiny.")
+        str | None,
+        typer.Option(help="Mixture of synthetic documents: default, beginner, random, catalog, tiny."),
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the optimizer.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the labels, instead of --steps.")] = None,

@@ -91,7 +91,9 @@ def tokenizer_texts(
     for each in labels:
         yield from _texts([*each.schema.examples, *each.train])
     if recipe.synthetic:
-        for task in islice(synthetic_of(recipe).tasks("train"), num_synthetic):
+        # of all kinds, whatever the run's mixture is: the vocabulary is for good
+        every_kind = Synthetic(recipe="default", seed=recipe.seed)
+        for task in islice(every_kind.tasks("train"), num_synthetic):
             yield from _texts([*task.schema.examples, task.example])
 
 

@@ -16,7 +16,7 @@ from schemas.text import clean
 from schemas.wire import dump
 
 # a change of what a seed gives makes a new version
-VERSION = 1
+VERSION = 2
 MAX_EXAMPLES = 8
 
 
@@ -60,7 +60,12 @@ class Recipe:
             "nda": 0.9,
         }
     )
-    max_chars: int = 10_000
+    # the most characters of a sample -> weight
+    sizes: Mapping[int, float] = field(
+        default_factory=lambda: {1_500: 3.0, 2_500: 3.0, 5_000: 2.0, 10_000: 2.0}
+    )
+    # so many first samples are of the smallest size: from short prompts copying is learned sooner
+    short_first: int = 0
     max_examples: int = MAX_EXAMPLES
     # the share of samples whose documents are all of one template
     uniform: float = 0.35
@@ -69,12 +74,14 @@ class Recipe:
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "default": Recipe(),
+        # for a model that knows nothing yet
+        "beginner": Recipe(short_first=25_000),
         "random": Recipe(shares={"random": 1.0}),
         "catalog": Recipe(
             shares={name: share for name, share in Recipe().shares.items() if name != "random"}
         ),
         # for runs of minutes: short prompts of random schemas
-        "tiny": Recipe(shares={"random": 1.0}, max_chars=1_200, max_examples=3),
+        "tiny": Recipe(shares={"random": 1.0}, sizes={1_200: 1.0}, max_examples=3),
     }
 )
 
@@ -91,23 +98,25 @@ def sample(seed: int, index: int, *, split: Split, recipe: Recipe) -> Sample:
     for attempt in count():
         rng = Random(f"{VERSION} {seed} {split} {index} {attempt}")
         writer = WRITERS[rng.choices(list(recipe.shares), list(recipe.shares.values()))[0]](rng, split)
-        drawn = _draw(rng, writer, recipe)
-        if drawn.num_chars <= recipe.max_chars:
+        sizes = recipe.sizes if index >= recipe.short_first else {min(recipe.sizes): 1.0}
+        max_chars = rng.choices(list(sizes), list(sizes.values()))[0]
+        drawn = _draw(rng, writer, recipe, max_chars)
+        if drawn.num_chars <= max_chars:
             return drawn
     raise AssertionError
 
 
-def _draw(rng: Random, writer: Writer, recipe: Recipe) -> Sample:
+def _draw(rng: Random, writer: Writer, recipe: Recipe, max_chars: int) -> Sample:
     """A document and as many examples as were drawn and fit; of two at least."""
     template = rng.choice(writer.templates)
     is_uniform = writer.is_uniform or rng.random() < recipe.uniform
     # examples are mostly short: most of the room is the document's
-    written = _write(writer, template, rng, recipe.max_chars * 7 // 10)
-    room = recipe.max_chars - len(written.text) - len(dump(written.record))
+    written = _write(writer, template, rng, max_chars * 7 // 10)
+    room = max_chars - len(written.text) - len(dump(written.record))
     examples: list[Example] = []
     for _ in range(rng.randint(MIN_EXAMPLES, recipe.max_examples)):
         other = template if is_uniform else rng.choice(writer.templates)
-        shown = _write(writer, other, rng, recipe.max_chars // rng.choice((4, 8, 12, 12)))
+        shown = _write(writer, other, rng, max_chars // rng.choice((4, 8, 12, 12)))
         example = Example(text=clean(shown.text), record=shown.record)
         room -= _size(example)
         if room < 0 and len(examples) >= MIN_EXAMPLES:
