@@ -1,14 +1,18 @@
 """A source -> documents -> jobs, committed a chunk at a time, then messages."""
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TypedDict, Unpack
 
 import sqlalchemy as sa
 
 from pipelines.readers import Read
 from schemas.base import Schema
+from schemas.errors import TransientError
 from workers.engine.protocol import Checkpoint
-from workers.store import batches, documents, records, versions
-from workers.store.batches import NewEntry
+from workers.store import batches, documents, records, steer, versions
+from workers.store.batches import LIVE, NewEntry
 from workers.store.documents import NewDocument
 from workers.store.session import transaction
 from workers.store.versions import NewSchemaVersion
@@ -18,6 +22,15 @@ COMMIT_SIZE = 256
 COMMIT_CHARS = 8_000_000
 
 
+class IngestOptions(TypedDict, total=False):
+    """How the jobs of a batch are to be treated."""
+
+    # the lower, the sooner
+    priority: int
+    # the share of failed documents at which the batch is stopped
+    max_failures: float | None
+
+
 def ingest(
     store: sa.Engine,
     reads: Iterable[Read],
@@ -25,31 +38,68 @@ def ingest(
     checkpoint: Checkpoint,
     *,
     on_commit: Callable[[Sequence[int]], None] = lambda job_ids: None,
+    **options: Unpack[IngestOptions],
 ) -> int:
     """Store every document once, make a job for each, and return the batch's id.
 
     `on_commit` is given the ids of open jobs after each commit, so that messages are sent for rows that exist.
-    Streams: no more than a chunk of documents is in memory.
+    Streams: no more than a chunk of documents is in memory. Ends early if the batch is cancelled or stopped.
     """
     with transaction(store) as conn:
         records.ensure(conn, records.tables(schema.name, schema.form))
         version_id = versions.put_schema_version(conn, new_version(schema))
         checkpoint_id = versions.put_checkpoint(conn, checkpoint)
-        batch_id = batches.open_batch(conn, version_id, checkpoint_id)
+        batch_id = batches.open_batch(
+            conn, version_id, checkpoint_id, max_failures=options.get("max_failures")
+        )
+    with _feeding(store, batch_id):
+        _put_all(store, batch_id, reads, options.get("priority", LIVE), on_commit)
+    with transaction(store) as conn:
+        batches.seal(conn, batch_id)
+        steer.stop_if_failing(conn, batch_id)
+    return batch_id
+
+
+def _put_all(
+    store: sa.Engine,
+    batch_id: int,
+    reads: Iterable[Read],
+    priority: int,
+    on_commit: Callable[[Sequence[int]], None],
+) -> None:
     position = 0
     for chunk in _chunks(reads):
         with transaction(store) as conn:
+            if steer.is_stopped(conn, batch_id):
+                return
             ids = documents.put_documents(conn, [_new_document(read) for read in chunk])
             entries = [
                 NewEntry(position=position + i, origin=read.origin, document_id=document_id)
                 for i, (read, document_id) in enumerate(zip(chunk, ids, strict=True))
             ]
-            added = batches.add_entries(conn, batch_id, entries)
+            added = batches.add_entries(conn, batch_id, entries, priority=priority)
         position += len(chunk)
         on_commit([item.job_id for item in added if item.outcome.to_send])
-    with transaction(store) as conn:
-        batches.seal(conn, batch_id)
-    return batch_id
+
+
+@contextmanager
+def _feeding(store: sa.Engine, batch_id: int) -> Iterator[None]:
+    """Say every few seconds that the batch still grows, however long a document takes to be read."""
+    done = threading.Event()
+
+    def say() -> None:
+        while not done.wait(batches.FEED_S):
+            # said again the next time
+            with suppress(TransientError), transaction(store) as conn:
+                batches.feed(conn, batch_id)
+
+    thread = threading.Thread(target=say, name="feed", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def _chunks(reads: Iterable[Read]) -> Iterator[list[Read]]:

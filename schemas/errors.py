@@ -20,7 +20,8 @@ GleanerError
 └── TransientError                nobody's fault, worth another try
     ├── DatabaseAwayError
     ├── BrokerAwayError
-    └── DeviceError               out of memory, device lost
+    └── DeviceError               out of memory
+        └── DeviceLostError       only a fresh process gets the device back
 """
 
 import re
@@ -147,4 +148,8 @@ class BrokerAwayError(TransientError):
 
 
 class DeviceError(TransientError):
-    """The device is out of memory or lost."""
+    """The device is out of memory or failed."""
+
+
+class DeviceLostError(DeviceError):
+    """The device is lost to this process: a fresh one is needed."""

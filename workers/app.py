@@ -15,7 +15,16 @@ from workers.settings import Settings, get_settings
 
 def extract_queue(checkpoint: Checkpoint) -> str:
     """The queue of a checkpoint: workers with different models live side by side."""
-    return f"extract-{checkpoint.digest[:12]}"
+    return queue_of(checkpoint.digest)
+
+
+# of the sweep, which every worker takes
+CONTROL_QUEUE = "control"
+
+
+def queue_of(digest: str) -> str:
+    """The queue of the checkpoint with this digest."""
+    return f"extract-{digest[:12]}"
 
 
 def configure(app: Celery, settings: Settings) -> None:
@@ -48,6 +57,16 @@ def _conf(settings: Settings) -> dict[str, Any]:
             "health_check_interval": 25,
         },
         "enable_utc": True,
+        "beat_schedule": {
+            "sweep": {
+                "task": "gleaner.sweep",
+                "schedule": settings.sweep_s,
+                # without workers, ticks would pile up
+                "options": {"queue": CONTROL_QUEUE, "expires": settings.sweep_s},
+            }
+        },
+        # in memory: the default one keeps a file that is read by unpickling
+        "beat_scheduler": "celery.beat:Scheduler",
     }
 
 

@@ -6,22 +6,29 @@ from workers.store import reads
 from workers.store.progress import progress
 from workers.store.session import reading, transaction
 from workers.store.sweep import expire
-from workers.tasks import extract_jobs
+from workers.work import work
+
+_POLL_S = 0.5
 
 
 def work_off(runtime: Runtime, batch_id: int) -> None:
-    """Run the extraction task on a batch's open jobs until each has ended or the process is stopping."""
+    """Do the work of the extraction task on a batch's open jobs until each has ended or the process is stopping.
+
+    Raises:
+        DeviceLostError: the device is lost to this process.
+    """
     with present(runtime.store):
         while not runtime.stopping.is_set():
             with reading(runtime.store) as conn:
                 ids = reads.open_jobs(conn, batch_id, limit=runtime.settings.chunk_size)
-                leased = progress(conn, batch_id).leased
-            if ids:
-                extract_jobs.apply(args=[ids], throw=True)
-            elif leased:
-                # another process has them; if it died, its leases expire
-                runtime.stopping.wait(1.0)
-                with transaction(runtime.store) as conn:
-                    expire(conn, max_failures=runtime.settings.max_attempts)
-            else:
+                now = progress(conn, batch_id)
+            if ids and work(runtime, ids):
+                continue
+            if not now.queued and not now.leased:
                 return
+            # they wait for their next try, or another process has them; if it died, its leases expire
+            runtime.stopping.wait(_POLL_S)
+            with transaction(runtime.store) as conn:
+                expire(conn)
+    if runtime.broken:
+        raise runtime.broken

@@ -1,15 +1,20 @@
 """The composition root: builds the store, the registry and the engine of this process once, from the settings."""
 
+import itertools
 import os
 import socket
 import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 import sqlalchemy as sa
 
 from schemas.base import Schema
+from schemas.errors import GleanerError
 from schemas.registry import Registry
+from workers.crowd import Crowd
 from workers.engine.identity import identify
 from workers.engine.protocol import Checkpoint, Engine
 from workers.extract import Extractor
@@ -17,6 +22,7 @@ from workers.prompt import Envelope
 from workers.settings import Settings, get_settings
 from workers.store.migrate import require_current, upgrade
 from workers.store.session import open_store
+from workers.tally import Tally
 
 
 class Runtime:
@@ -26,8 +32,16 @@ class Runtime:
         self.settings = settings
         # set when the process is to end: chunks in hand stop between documents and give the rest back
         self.stopping = threading.Event()
+        # of this process; claims of its chunks begin with it
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.tally = Tally()
+        self.crowd = Crowd()
+        # why the process is to end although nobody told it to
+        self.broken: GleanerError | None = None
+        self.owners: set[str] = set()
         self._engine = engine
         self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
         self._extractors: dict[str, Extractor] = {}
 
     @cached_property
@@ -57,9 +71,20 @@ class Runtime:
                 self._engine = self._load()
             return self._engine
 
-    def new_owner(self) -> str:
+    @contextmanager
+    def owner(self) -> Iterator[str]:
         """A name for the leases of one chunk: they expire with it, whatever else the process still does."""
-        return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        name = f"{self.name}:{next(self._numbers)}"
+        self.owners.add(name)
+        try:
+            yield name
+        finally:
+            self.owners.discard(name)
+
+    def break_down(self, why: GleanerError) -> None:
+        """Stop, as what this process needs is lost."""
+        self.broken = self.broken or why
+        self.stopping.set()
 
     def extractor(self, schema: Schema) -> Extractor:
         """The extractor of a schema version, with its examples tokenized once."""

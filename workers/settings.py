@@ -50,8 +50,20 @@ class Settings(BaseSettings):
     concurrency: int = Field(default=2, ge=1, description="chunks a worker has in hand at once")
     lease_s: float = Field(default=120.0, gt=0, description="seconds until an unrenewed claim goes back")
     max_attempts: int = Field(default=3, ge=1, description="failures by transient errors before a job fails")
+    retry_s: float = Field(
+        default=5.0, ge=0, description="seconds until a failed job is tried again; doubled each time"
+    )
     sweep_s: float = Field(
         default=15.0, gt=0, description="seconds between looks for expired leases and unsent jobs"
+    )
+    resend_after_s: float = Field(
+        default=600.0, gt=0, description="seconds until a message that nobody took is sent again"
+    )
+    max_messages: int = Field(
+        default=1000, ge=1, description="messages in the queue; further jobs wait in the database"
+    )
+    grace_s: float = Field(
+        default=60.0, gt=0, description="seconds a stopping worker may still finish what it has in hand"
     )
     document_time_limit_s: float = Field(
         default=300.0, gt=0, description="seconds one window may decode before it is truncated"

@@ -1,36 +1,58 @@
-"""Brings back what was lost on the way: expired leases, and open jobs whose message never came or was dropped."""
+"""Brings back what was lost on the way: expired leases, and open jobs whose message never came or was dropped.
+
+Every worker sweeps for its checkpoint, and beat's task for all of them; at once is safe.
+"""
 
 import threading
 
 import structlog
+from sqlalchemy import Connection
 
 from schemas.errors import TransientError
+from workers.app import queue_of
+from workers.messages import room, send
 from workers.runtime import Runtime
-from workers.store import versions
+from workers.store import sweep, versions
 from workers.store.session import transaction
-from workers.store.sweep import sweep
-from workers.tasks import send
 
 log = structlog.get_logger()
-
-# a job that was sent and not claimed for this long is sent again
-RESEND_AFTER_S = 600.0
-# the most messages one sweep sends
-MAX_MESSAGES = 64
 
 
 def sweep_once(runtime: Runtime) -> int:
     """Release expired leases and send this checkpoint's open jobs that lack a message; how many were sent."""
     with transaction(runtime.store) as conn:
-        ids = sweep(
+        _expire(conn)
+        checkpoint_id = versions.put_checkpoint(conn, runtime.checkpoint)
+    return _sweep(runtime, checkpoint_id, runtime.checkpoint.digest)
+
+
+def sweep_all(runtime: Runtime) -> int:
+    """The same for every checkpoint that has open jobs."""
+    with transaction(runtime.store) as conn:
+        _expire(conn)
+        waiting = sweep.waiting_checkpoints(conn)
+    return sum(_sweep(runtime, checkpoint_id, digest) for checkpoint_id, digest in waiting)
+
+
+def _expire(conn: Connection) -> None:
+    # before the broker is asked: leases end without it too
+    expired = sweep.expire(conn)
+    if any(expired):
+        log.warning("expire", queued=expired.num_queued, failed=expired.num_failed)
+
+
+def _sweep(runtime: Runtime, checkpoint_id: int, digest: str) -> int:
+    free = room(runtime, queue_of(digest))
+    with transaction(runtime.store) as conn:
+        ids = sweep.sweep(
             conn,
-            resend_after_s=RESEND_AFTER_S,
-            room=MAX_MESSAGES * runtime.settings.chunk_size,
-            checkpoint_id=versions.put_checkpoint(conn, runtime.checkpoint),
-            max_failures=runtime.settings.max_attempts,
+            resend_after_s=runtime.settings.resend_after_s,
+            room=free,
+            checkpoint_id=checkpoint_id,
         )
-    send(runtime, ids)
-    return len(ids)
+    if ids:
+        log.info("resend", jobs=len(ids), checkpoint=digest[:12])
+    return send(runtime, ids, digest=digest)
 
 
 def start_sweeping(runtime: Runtime) -> threading.Thread:

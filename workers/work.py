@@ -1,192 +1,186 @@
 """Works off a chunk of jobs: claim, extract, persist, while a heartbeat renews the lease."""
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from schemas.base import Schema
-from schemas.errors import ConfigurationError, GleanerError, TerminalError, TransientError
-from schemas.forms import path_text
-from workers.extract import Extraction, Outcome
-from workers.ground import Evidence
+from schemas.errors import DatabaseAwayError, DeviceLostError, GleanerError, TerminalError
+from workers.lease import heartbeat, patiently
+from workers.persist import fail_or_retry, lose, persist
 from workers.runtime import Runtime
-from workers.store import jobs, records, results, versions
+from workers.store import jobs, sweep, versions
 from workers.store.jobs import Claimed
-from workers.store.models import JobState
 from workers.store.session import reading, transaction
 
 log = structlog.get_logger()
 
 
-def work(runtime: Runtime, job_ids: Sequence[int]) -> None:
+def work(runtime: Runtime, job_ids: Sequence[int]) -> int:
     """Claim what is open of these jobs and bring each to its end state, a batch of the engine at a time.
 
-    Results are committed batch by batch; when the process is stopping, what has not started is handed back.
+    Results are committed batch by batch; when the process is stopping, what has not started is handed back. More
+    urgent jobs of the checkpoint go first, whatever was asked for. Jobs over which a worker died come last, each
+    alone. Jobs of schema versions that this process does not have are left to others. How many were claimed.
 
     Raises:
         DatabaseAwayError: nothing can be written; the leases expire, and the jobs are taken again.
         CheckpointError, ConfigurationError: the engine cannot be loaded; the jobs stay open.
     """
-    checkpoint, owner = runtime.engine.checkpoint, runtime.new_owner()
-    with transaction(runtime.store) as conn:
-        claimed = jobs.claim(
-            conn,
-            job_ids,
-            owner=owner,
-            checkpoint_id=versions.put_checkpoint(conn, checkpoint),
-            lease_s=runtime.settings.lease_s,
-            limit=len(job_ids),
-        )
-    size = runtime.settings.batch_size
-    with heartbeat(runtime, owner):
-        try:
-            while claimed and not runtime.stopping.is_set():
-                batch, claimed = claimed[:size], claimed[size:]
-                _work_together(runtime, owner, batch)
-        finally:
-            _release(runtime, owner, claimed)
-
-
-def _release(runtime: Runtime, owner: str, claimed: Sequence[Claimed]) -> None:
-    if claimed:
-        with transaction(runtime.store) as conn:
-            jobs.release(conn, owner, [job.lease for job in claimed])
-        log.info("release", jobs=len(claimed))
-
-
-@contextmanager
-def heartbeat(runtime: Runtime, owner: str) -> Iterator[None]:
-    """Renew the leases of a chunk every third of their length."""
-    done = threading.Event()
-
-    def beat() -> None:
-        while not done.wait(runtime.settings.lease_s / 3):
+    with runtime.owner() as owner, bound_contextvars(worker=runtime.name):
+        hand = patiently(runtime, lambda: _Hand(runtime, owner))
+        with heartbeat(runtime, owner):
             try:
-                with transaction(runtime.store) as conn:
-                    jobs.heartbeat(conn, owner, runtime.settings.lease_s)
-            except Exception:
-                # the lease may expire: then the late result is refused and the work done again elsewhere
-                log.exception("heartbeat_failed")
-
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+                with runtime.crowd.together():
+                    num = hand.work_off(job_ids, is_suspect=False)
+                if num < len(job_ids):
+                    num += hand.work_off_suspects(job_ids)
+            finally:
+                hand.give_back(job_ids)
+    return num
 
 
-def _work_together(runtime: Runtime, owner: str, claimed: Sequence[Claimed]) -> None:
-    by_version: dict[int, list[Claimed]] = {}
-    for job in claimed:
-        by_version.setdefault(job.schema_version_id, []).append(job)
-    for version_id, group in by_version.items():
-        _work_group(runtime, owner, version_id, group)
+class _Hand:
+    """What is claimed under one name, and what this process can do with it."""
 
-
-def _work_group(runtime: Runtime, owner: str, version_id: int, group: Sequence[Claimed]) -> None:
-    try:
-        schema = _schema(runtime, version_id)
-        extractions = runtime.extractor(schema).extract([job.text for job in group])
-        _persist(runtime, owner, schema, group, extractions)
-    except GleanerError as exc:
-        _fail_or_retry(runtime, owner, [(job, exc) for job in group])
-    except Exception as exc:
-        if len(group) > 1:
-            # find out which one it was, so that it takes no other along; what is finished is refused
-            for job in group:
-                _work_group(runtime, owner, version_id, [job])
-            return
-        log.exception("work_failed", job=group[0].job_id)
-        reason = TerminalError(f"the work raised {type(exc).__name__}: {exc}.", hint="Please report this.")
-        _fail_or_retry(runtime, owner, [(group[0], reason)])
-
-
-def _schema(runtime: Runtime, version_id: int) -> Schema:
-    with reading(runtime.store) as conn:
-        name, digest = versions.schema_version(conn, version_id)
-    schema = runtime.registry.get(name)
-    if schema.digest != digest:
-        raise ConfigurationError(
-            f"this worker's schema {name} is version {schema.digest[:12]}, the job's is {digest[:12]}.",
-            hint="Give the worker the files the job was made with, or enqueue the documents again.",
-        )
-    return schema
-
-
-def _persist(
-    runtime: Runtime,
-    owner: str,
-    schema: Schema,
-    group: Sequence[Claimed],
-    extractions: Sequence[Extraction],
-) -> None:
-    tables = records.tables(schema.name, schema.form)
-    pairs = list(zip(group, extractions, strict=True))
-    kept = [_result(job, extraction, tables) for job, extraction in pairs if not extraction.error]
-    refused = results.save(runtime.store, owner, kept)
-    _fail_or_retry(runtime, owner, [(job, extraction.error) for job, extraction in pairs if extraction.error])
-    log.info("finish", schema=schema.name, jobs=len(group), refused=len(refused))
-
-
-def _fail_or_retry(runtime: Runtime, owner: str, failed: Sequence[tuple[Claimed, GleanerError]]) -> None:
-    failures = [
-        jobs.Failure(
-            job_id=job.job_id,
-            fence=job.fence,
-            error_code=error.code,
-            error=str(error),
-            retryable=isinstance(error, TransientError),
-        )
-        for job, error in failed
-    ]
-    if failures:
+    def __init__(self, runtime: Runtime, owner: str) -> None:
+        self._runtime = runtime
+        self._owner = owner
+        self._waiting: list[Claimed] = []
+        # whether the database went away, so that we do not know what was committed
+        self._is_unsure = False
+        # loaded before anything is claimed
+        checkpoint = runtime.engine.checkpoint
         with transaction(runtime.store) as conn:
-            jobs.fail_or_retry(conn, owner, failures, max_failures=runtime.settings.max_attempts)
-        log.warning("fail", jobs=len(failures), reason=failures[0].error)
+            self._checkpoint_id = versions.put_checkpoint(conn, checkpoint)
+            self._schemas = _schemas(runtime, versions.list_versions(conn))
+
+    def work_off(self, job_ids: Sequence[int], *, is_suspect: bool) -> int:
+        """Claim these jobs and bring them to their ends; how many were claimed."""
+        size = self._runtime.settings.batch_size
+        self._waiting = self._claim(job_ids, limit=len(job_ids), is_suspect=is_suspect)
+        num = len(self._waiting)
+        while self._waiting and not self._runtime.stopping.is_set():
+            batch = self._more_urgent()
+            if not batch:
+                batch, self._waiting = self._waiting[:size], self._waiting[size:]
+            self._runtime.tally.hold(self._owner, len(batch) + len(self._waiting))
+            self._work_together(batch)
+            self._drop_lost()
+        return num
+
+    def work_off_suspects(self, job_ids: Sequence[int]) -> int:
+        """Try those over which a worker died, each while this process holds nothing else; how many."""
+        num = 0
+        left = patiently(self._runtime, lambda: self._left(job_ids))
+        for job_id, version_id, is_suspect in left:
+            if is_suspect and version_id in self._schemas and not self._runtime.stopping.is_set():
+                with self._runtime.crowd.alone():
+                    num += self.work_off([job_id], is_suspect=True)
+        return num
+
+    def give_back(self, job_ids: Sequence[int]) -> None:
+        """Hand back what has not come to its end."""
+        waiting, self._waiting = self._waiting, []
+        self._runtime.tally.hold(self._owner, 0)
+        if waiting or self._is_unsure or self._runtime.stopping.is_set():
+            with transaction(self._runtime.store) as conn:
+                num = jobs.release_all(conn, [self._owner])
+                sweep.mark_unsent(conn, job_ids)
+            log.info("release", jobs=num)
+
+    def _claim(self, job_ids: Sequence[int] | None, **which: Any) -> list[Claimed]:
+        def do() -> list[Claimed]:
+            with transaction(self._runtime.store) as conn:
+                return jobs.claim(
+                    conn,
+                    job_ids,
+                    owner=self._owner,
+                    checkpoint_id=self._checkpoint_id,
+                    lease_s=self._runtime.settings.lease_s,
+                    version_ids=list(self._schemas),
+                    **which,
+                )
+
+        def surely() -> list[Claimed]:
+            try:
+                return do()
+            except DatabaseAwayError:
+                self._is_unsure = True
+                raise
+
+        return patiently(self._runtime, surely)
+
+    def _more_urgent(self) -> list[Claimed]:
+        """Jobs that came meanwhile and cannot wait, as live ones do not while a backfill runs."""
+        priority = self._waiting[0].priority
+        if priority <= 0:
+            return []
+        size = self._runtime.settings.batch_size
+        return self._claim(None, limit=size, before_priority=priority, is_suspect=False)
+
+    def _drop_lost(self) -> None:
+        """Leave alone what was cancelled or swept meanwhile."""
+        if not self._waiting:
+            return
+
+        def do() -> set[int]:
+            with reading(self._runtime.store) as conn:
+                return jobs.still_held(conn, self._owner, [job.lease for job in self._waiting])
+
+        held = patiently(self._runtime, do)
+        self._waiting = [job for job in self._waiting if job.job_id in held]
+
+    def _left(self, job_ids: Sequence[int]) -> list[tuple[int, int, bool]]:
+        """What is still queued of these; what this process cannot do is noted as unsent, for others to find."""
+        with transaction(self._runtime.store) as conn:
+            left = jobs.left(conn, job_ids)
+            not_ours = [job_id for job_id, version_id, _ in left if version_id not in self._schemas]
+            sweep.mark_unsent(conn, not_ours)
+        return left
+
+    def _work_together(self, claimed: Sequence[Claimed]) -> None:
+        by_version: dict[int, list[Claimed]] = {}
+        for job in claimed:
+            by_version.setdefault(job.schema_version_id, []).append(job)
+        for version_id, group in by_version.items():
+            self._work_group(self._schemas[version_id], group)
+
+    def _work_group(self, schema: Schema, group: Sequence[Claimed]) -> None:
+        runtime, owner = self._runtime, self._owner
+        try:
+            extractions = runtime.extractor(schema).extract([job.text for job in group])
+            persist(runtime, owner, schema, group, extractions)
+        except DatabaseAwayError:
+            self._is_unsure = True
+            raise
+        except DeviceLostError as exc:
+            lose(runtime, owner, group, exc)
+        except GleanerError as exc:
+            fail_or_retry(runtime, owner, [(job, exc) for job in group])
+        except Exception as exc:
+            if len(group) > 1:
+                # find out which one it was, so that it takes no other along; what is finished is refused
+                for job in group:
+                    self._work_group(schema, [job])
+                return
+            log.exception("work_failed", job=group[0].job_id)
+            reason = TerminalError(
+                f"the work raised {type(exc).__name__}: {exc}.", hint="Please report this."
+            )
+            fail_or_retry(runtime, owner, [(group[0], reason)])
 
 
-def _result(job: Claimed, extraction: Extraction, tables: records.RecordTables) -> results.Result:
-    reasons = [": ".join(filter(None, (fault.path, fault.message))) for fault in extraction.faults]
-    cost = extraction.cost
-    return results.Result(
-        job=job,
-        state=JobState(extraction.outcome),
-        error_code=_review_code(extraction),
-        error="; ".join(reasons) or None,
-        wire_record=extraction.wire_record,
-        record=extraction.validated.record if extraction.validated else None,
-        answer=extraction.answer,
-        finish=extraction.finish,
-        confidence=extraction.confidence,
-        faults=extraction.faults,
-        evidence=[_evidence_row(item) for item in extraction.evidence],
-        num_windows=cost.num_windows,
-        prompt_tokens=cost.prompt_tokens,
-        output_tokens=cost.output_tokens,
-        forwards=cost.forwards,
-        seconds=cost.seconds,
-        timings={"engine_s": cost.seconds},
-        tables=tables,
-    )
-
-
-def _review_code(extraction: Extraction) -> str | None:
-    if extraction.outcome is not Outcome.REVIEW:
-        return None
-    return "truncated" if extraction.finish != "stop" else "invalid"
-
-
-def _evidence_row(item: Evidence) -> results.EvidenceRow:
-    return results.EvidenceRow(
-        path=path_text(item.path),
-        state=item.state,
-        value=None if item.value is None else str(item.value),
-        start_char=item.start,
-        end_char=item.end,
-        text=item.text,
-        confidence=item.confidence,
-    )
+def _schemas(runtime: Runtime, stored: Sequence[tuple[int, str, str]]) -> dict[int, Schema]:
+    """The schemas of this process by the ids of their stored versions."""
+    known = {}
+    for version_id, name, digest in stored:
+        # a schema that is not here, or has faults, is for workers that have it as it was
+        with suppress(GleanerError):
+            schema = runtime.registry.get(name)
+            if schema.digest == digest:
+                known[version_id] = schema
+    return known

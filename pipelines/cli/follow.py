@@ -1,8 +1,10 @@
 """Watching a batch until it has ended."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from rich.console import Group
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -10,37 +12,67 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
+from rich.table import Table
+from sqlalchemy import Connection
 
 from pipelines.cli.console import err, out, table
+from pipelines.cli.jobs import workers_table
 from workers.runtime import Runtime
 from workers.store import progress as ledger
+from workers.store import roster
 from workers.store.session import reading
 
 POLL_S = 0.3
+# the share of the time that is spent with asking, if the batch is large
+_ASKING = 0.1
+
+_COLUMNS = (
+    SpinnerColumn(),
+    TextColumn("{task.description}"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TimeElapsedColumn(),
+    TextColumn("{task.fields[rate]}"),
+    TimeRemainingColumn(elapsed_when_finished=True),
+    TextColumn("{task.fields[counts]}"),
+)
 
 
-def follow(runtime: Runtime, batch_id: int, *, is_over: Callable[[], bool] = lambda: False) -> None:
-    """Show a progress bar until every document of the batch has ended, or `is_over`."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[counts]}"),
-    )
-    with Progress(*columns, console=err) as bar:
-        task = bar.add_task(f"batch {batch_id}", total=None, counts="")
+def follow(
+    runtime: Runtime,
+    batch_id: int,
+    *,
+    is_over: Callable[[], bool] = lambda: False,
+    with_workers: bool = False,
+) -> None:
+    """Show progress, rate, time left and failures until every document of the batch has ended, or `is_over`."""
+    bar = Progress(*_COLUMNS, console=err, auto_refresh=False)
+    task = bar.add_task(f"batch {batch_id}", total=None, counts="", rate="")
+    with Live(bar, console=err, refresh_per_second=4) as live:
         while True:
             over = is_over()
+            begun = time.monotonic()
             with reading(runtime.store) as conn:
                 now = ledger.progress(conn, batch_id)
+                parts = _details(conn, batch_id, with_workers=with_workers) if err.is_terminal else []
             ended = now.total - now.queued - now.leased
-            bar.update(task, total=now.total, completed=ended, counts=counts(now))
+            speed = bar.tasks[task].speed
+            rate = f"{speed:.1f}/s" if speed else ""
+            bar.update(task, total=now.total, completed=ended, counts=counts(now), rate=rate)
+            live.update(Group(bar, *parts), refresh=True)
             if now.finished or over:
                 return
-            time.sleep(POLL_S)
+            time.sleep(max(POLL_S, (time.monotonic() - begun) / _ASKING))
+
+
+def _details(conn: Connection, batch_id: int, *, with_workers: bool) -> list[Table]:
+    reasons = ledger.failures_by_reason(conn, batch_id)
+    parts = [_reasons_table(reasons)] if reasons else []
+    if with_workers and (workers := roster.list_workers(conn)):
+        parts.append(workers_table(workers))
+    return parts
 
 
 def counts(now: ledger.Progress) -> str:
@@ -56,9 +88,20 @@ def summarize(runtime: Runtime, batch_id: int) -> None:
         reasons = ledger.failures_by_reason(conn, batch_id)
     out.print(f"batch {batch_id}, schema {now.schema}, checkpoint {now.checkpoint}")
     out.print(f"{now.total} documents: {counts(now) or 'none'}")
+    if now.stopped_why:
+        out.print(now.stopped_why)
+    if now.abandoned:
+        out.print(
+            "whoever enqueued this batch ended before it was whole: enqueue the same paths again, "
+            "what is here already is not done twice"
+        )
     if reasons:
-        rows = [(r.state, r.code, r.count, _shortened(r.example)) for r in reasons]
-        out.print(table(("state", "reason", "documents", "for example"), rows))
+        out.print(_reasons_table(reasons))
+
+
+def _reasons_table(reasons: Sequence[ledger.Reason]) -> Table:
+    rows = [(r.state, r.code, r.count, _shortened(r.example)) for r in reasons]
+    return table(("state", "reason", "documents", "for example"), rows)
 
 
 def _shortened(text: str, most: int = 160) -> str:

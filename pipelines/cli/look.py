@@ -49,7 +49,7 @@ def status(
             return
         batch = newest[0].batch_id
     if watch:
-        follow(runtime, batch)
+        follow(runtime, batch, with_workers=True)
     summarize(runtime, batch)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli import db, demo, doctor, evaluate, look, schema_commands, train, work
+from pipelines.cli import beat, db, demo, doctor, evaluate, jobs, look, schema_commands, train, work
 from pipelines.cli.console import say
 from schemas.errors import GleanerError
 from workers.logs import configure_logs
@@ -23,11 +23,14 @@ app.command()(demo.demo)
 app.command()(work.run)
 app.command()(work.enqueue)
 app.command()(work.worker)
+app.command()(beat.beat)
 app.command()(look.status)
+app.command()(jobs.workers)
 app.command()(look.query)
 app.command("eval")(evaluate.measure)
 app.command()(train.train)
 app.command()(doctor.doctor)
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(schema_commands.app, name="schemas")
 app.add_typer(db.app, name="db")
 

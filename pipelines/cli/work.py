@@ -1,10 +1,11 @@
 """`gleaner run`, `enqueue` and `worker`: documents in, rows out."""
 
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import typer
 from rich.text import Text
@@ -12,21 +13,28 @@ from rich.text import Text
 from pipelines.cli.console import err, out, say
 from pipelines.cli.follow import follow, summarize
 from pipelines.export import export, writer
-from pipelines.ingest import ingest
+from pipelines.ingest import IngestOptions, ingest
 from pipelines.readers import Limits, Read, read
 from pipelines.sources.files import FileSource
 from schemas.base import Schema
 from schemas.errors import BrokerAwayError, ConfigurationError
+from workers import fleet
 from workers.embedded import work_off
+from workers.messages import send
 from workers.runtime import Runtime, get_runtime, set_runtime
 from workers.serve import serve
 from workers.settings import Settings, get_settings
-from workers.tasks import send
+from workers.store.batches import BACKFILL, LIVE
 
 SchemaName = Annotated[str, typer.Argument(help="Schema name; see `gleaner schemas list`.")]
 Paths = Annotated[list[str], typer.Argument(help="Files, directories, globs or fsspec URLs.")]
 TextColumn = Annotated[str | None, typer.Option(help="Column of csv and jsonl rows that holds the text.")]
 Model = Annotated[str | None, typer.Option(help="Checkpoint directory; default GLEANER_MODEL.")]
+
+MaxFailures = Annotated[
+    str | None, typer.Option(help="Stop the batch once more than this share has failed, as 20%.")
+]
+Backfill = Annotated[bool, typer.Option("--backfill", help="Let everything else go first.")]
 
 INTERRUPTED = 130
 
@@ -39,6 +47,7 @@ def run(
     out_file: Annotated[
         Path | None, typer.Option("--out", help="Also write the records: .jsonl, .csv or .parquet.")
     ] = None,
+    max_failures: MaxFailures = None,
 ) -> None:
     """Extract documents in this process: enqueue, work off, show the summary.
 
@@ -46,9 +55,10 @@ def run(
     """
     if out_file:
         writer(out_file)
+    share = _share(max_failures)
     runtime = _runtime(model=model)
     chosen = runtime.registry.get(schema)
-    batch_id = ingest_paths(runtime, chosen, paths, text_column)
+    batch_id = ingest_paths(runtime, chosen, paths, text_column, max_failures=share)
     work_with_progress(runtime, batch_id)
     summarize(runtime, batch_id)
     if out_file:
@@ -63,15 +73,26 @@ def enqueue(
     text_column: TextColumn = None,
     model: Model = None,
     wait: Annotated[bool, typer.Option("--wait", help="Watch until every document has ended.")] = False,
+    backfill: Backfill = False,
+    max_failures: MaxFailures = None,
 ) -> None:
     """Store documents and wake the workers; prints the batch id.
 
     Example: gleaner enqueue invoice s3://inbox/2024/ --wait
     """
+    share = _share(max_failures)
     runtime = _runtime(model=model)
-    _require_broker(runtime.settings, "enqueue", "`gleaner run` works without one")
+    require_broker(runtime.settings, "enqueue", "`gleaner run` works without one")
     chosen = runtime.registry.get(schema)
-    batch_id = ingest_paths(runtime, chosen, paths, text_column, is_sent=True)
+    batch_id = ingest_paths(
+        runtime,
+        chosen,
+        paths,
+        text_column,
+        is_sent=True,
+        priority=BACKFILL if backfill else LIVE,
+        max_failures=share,
+    )
     out.print(batch_id)
     if wait:
         follow(runtime, batch_id)
@@ -86,18 +107,33 @@ def worker(
     concurrency: Annotated[
         int | None, typer.Option(help="Chunks in hand; default GLEANER_CONCURRENCY.")
     ] = None,
+    devices: Annotated[
+        str | None, typer.Option(help="A process each, started again when it dies: all, or cuda:0,cuda:1.")
+    ] = None,
 ) -> None:
     """Load the checkpoint once and work jobs off until stopped (SIGTERM hands back what has not started).
 
     Example: GLEANER_BROKER_URL=redis://localhost/0 gleaner worker --device cuda:0
     """
+    if devices:
+        require_broker(get_settings(), "worker", "`gleaner run` works without one")
+        given = {"--model": model, "--concurrency": concurrency}
+        arguments = [str(part) for pair in given.items() if pair[1] is not None for part in pair]
+        command = [sys.executable, "-m", "pipelines.cli", "worker", *arguments]
+        raise typer.Exit(fleet.Fleet(fleet.devices(devices), command).run())
     runtime = _runtime(model=model, device=device, concurrency=concurrency)
-    _require_broker(runtime.settings, "worker", "`gleaner run` works without one")
+    require_broker(runtime.settings, "worker", "`gleaner run` works without one")
     raise typer.Exit(serve(runtime))
 
 
 def ingest_paths(
-    runtime: Runtime, schema: Schema, paths: list[str], text_column: str | None, *, is_sent: bool = False
+    runtime: Runtime,
+    schema: Schema,
+    paths: list[str],
+    text_column: str | None,
+    *,
+    is_sent: bool = False,
+    **options: Unpack[IngestOptions],
 ) -> int:
     """Read, store and, if `is_sent`, send; the batch's id. A broker that is away is a warning: nothing is lost."""
     store, source = runtime.store, FileSource(paths)
@@ -113,7 +149,7 @@ def ingest_paths(
 
     with err.status(Text(f"reading into {store.url.render_as_string(hide_password=True)}")):
         reads = read_all(source, runtime.settings, text_column)
-        batch_id = ingest(store, reads, schema, runtime.checkpoint, on_commit=wake)
+        batch_id = ingest(store, reads, schema, runtime.checkpoint, on_commit=wake, **options)
     if away:
         say("warning:", "yellow", str(away[0]))
     return batch_id
@@ -153,6 +189,19 @@ def warn_of_placeholder(runtime: Runtime) -> None:
         say("placeholder checkpoint:", "yellow", meaning)
 
 
+def _share(given: str | None) -> float | None:
+    """A share of one, written as 20% or 0.2."""
+    if given is None:
+        return None
+    try:
+        share = float(given.removesuffix("%")) / (100 if given.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share < 1:
+        raise ConfigurationError(f"--max-failures {given} is no share.", hint="Write it as 20% or 0.2.")
+    return share
+
+
 def _runtime(**overrides: object) -> Runtime:
     given = {name: value for name, value in overrides.items() if value is not None}
     if given:
@@ -161,7 +210,7 @@ def _runtime(**overrides: object) -> Runtime:
     return get_runtime()
 
 
-def _require_broker(settings: Settings, command: str, instead: str) -> None:
+def require_broker(settings: Settings, command: str, instead: str) -> None:
     if not settings.broker:
         raise ConfigurationError(
             f"`gleaner {command}` needs a broker and GLEANER_BROKER_URL is not set.",

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from sqlalchemy import Row, select, text
 
-from pipelines.ingest import ingest
+from pipelines.ingest import IngestOptions, ingest
 from pipelines.readers import Read
 from tests.cases import parcels
 from workers.runtime import Runtime
@@ -36,11 +36,12 @@ def enqueue(
     *,
     reads: Iterable[Read] | None = None,
     on_commit: Callable[[Sequence[int]], None] = lambda ids: None,
+    **options: Unpack[IngestOptions],
 ) -> int:
     """A batch of parcels."""
     schema = runtime.registry.get("parcel")
     given = parcels.reads(texts) if reads is None else reads
-    return ingest(runtime.store, given, schema, runtime.checkpoint, on_commit=on_commit)
+    return ingest(runtime.store, given, schema, runtime.checkpoint, on_commit=on_commit, **options)
 
 
 def job_rows(runtime: Runtime) -> list[Row[Any]]:

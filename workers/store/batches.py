@@ -5,12 +5,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, null, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from workers.store.jobs import WAITING
 from workers.store.models import Batch, BatchEntry, Document, Job, JobState
 from workers.store.session import Exclusive, in_chunks, insert_into, wait_for_turn
+from workers.store.steer import FRESH
 from workers.store.types import db_time
+
+# priorities: the lower, the sooner
+LIVE, BACKFILL = 0, 100
+# whoever enqueues says this often that it is alive
+FEED_S = 10.0
 
 _EXTRACTED = frozenset({JobState.DONE, JobState.REVIEW})
 _AGAIN = frozenset({JobState.FAILED, JobState.CANCELLED})
@@ -51,14 +57,25 @@ class Added:
     outcome: Outcome
 
 
-def open_batch(conn: Connection, schema_version_id: int, checkpoint_id: int) -> int:
-    """A new batch; its id."""
-    row = {"schema_version_id": schema_version_id, "checkpoint_id": checkpoint_id}
-    return conn.execute(insert(Batch).returning(Batch.id), row).scalar_one()
+def open_batch(
+    conn: Connection, schema_version_id: int, checkpoint_id: int, *, max_failures: float | None = None
+) -> int:
+    """A new batch, to be stopped once more than the share `max_failures` has failed; its id."""
+    row = {
+        "schema_version_id": schema_version_id,
+        "checkpoint_id": checkpoint_id,
+        "max_failures": max_failures,
+    }
+    return conn.execute(insert(Batch).values(fed_at=db_time()).returning(Batch.id), row).scalar_one()
+
+
+def feed(conn: Connection, batch_id: int) -> None:
+    """Say that whoever enqueues the batch is still at it."""
+    conn.execute(update(Batch).where(Batch.id == batch_id).values(fed_at=db_time()))
 
 
 def add_entries(
-    conn: Connection, batch_id: int, entries: Sequence[NewEntry], *, priority: int = 0
+    conn: Connection, batch_id: int, entries: Sequence[NewEntry], *, priority: int = LIVE
 ) -> list[Added]:
     """Enter things into the ledger, making or finding the job of each; in the order given.
 
@@ -80,6 +97,7 @@ def add_entries(
         Added(after[entry.document_id].id, outcome) for entry, outcome in zip(entries, outcomes, strict=True)
     ]
     _requeue(conn, [one.job_id for one in added if one.outcome is Outcome.AGAIN], priority)
+    _hurry(conn, [one.job_id for one in added if one.outcome is Outcome.SHARED], priority)
     conn.execute(insert(BatchEntry), [_row(batch_id, *pair) for pair in zip(entries, added, strict=True)])
     return added
 
@@ -158,10 +176,16 @@ def _outcome(state: JobState | None, *, readable: bool) -> Outcome:
 
 
 def _requeue(conn: Connection, job_ids: Sequence[int], priority: int) -> None:
-    fresh = {"attempts": 0, "failures": 0, "error_code": null(), "error": null(), "finished_at": null()}
     for chunk in in_chunks(job_ids):
         again = update(Job).where(Job.id.in_(chunk), Job.state.in_(_AGAIN))
-        conn.execute(again.values(WAITING | fresh | {"priority": priority}))
+        conn.execute(again.values(WAITING | FRESH | {"priority": priority}))
+
+
+def _hurry(conn: Connection, job_ids: Sequence[int], priority: int) -> None:
+    """A job that several batches wait for is as urgent as the most urgent of them."""
+    for chunk in in_chunks(job_ids):
+        slower = update(Job).where(Job.id.in_(chunk), Job.priority > priority)
+        conn.execute(slower.values(priority=priority))
 
 
 def _row(batch_id: int, entry: NewEntry, added: Added) -> dict[str, Any]:

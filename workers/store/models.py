@@ -104,6 +104,13 @@ class Batch(Base):
     created_at: Mapped[Created]
     # set once all its documents are enqueued; until then its total still grows
     sealed_at: Mapped[datetime | None]
+    # when whoever enqueues it was last alive
+    fed_at: Mapped[datetime | None]
+    # it is stopped when this share of its documents has failed; NULL: never
+    max_failures: Mapped[float | None]
+    # cancelled, or stopped by its failures: nothing of it is begun any more
+    stopped_at: Mapped[datetime | None]
+    stopped_why: Mapped[str | None]
 
 
 class Job(Base):
@@ -118,6 +125,7 @@ class Job(Base):
         # small, whatever the table grows to; a query uses one only if it has the state as a literal
         Index(
             "ix_jobs_queued",
+            "checkpoint_id",
             "priority",
             "id",
             sqlite_where=text("state = 'queued'"),
@@ -144,8 +152,12 @@ class Job(Base):
     fence: Mapped[int] = mapped_column(default=0)
     # claims since the job was queued, those given back included
     attempts: Mapped[int] = mapped_column(default=0)
-    # claims that ended in an error or in silence
+    # claims that ended in an error worth another try
     failures: Mapped[int] = mapped_column(default=0)
+    # claims whose worker died; a job that has any is tried alone
+    losses: Mapped[int] = mapped_column(default=0, server_default="0")
+    # not to be tried before
+    retry_at: Mapped[datetime | None]
     error_code: Mapped[str | None]
     error: Mapped[str | None]
     # when its id was last sent; NULL: no message is known to be on its way
@@ -212,6 +224,31 @@ class Evidence(Base):
     end_char: Mapped[int | None]
     text: Mapped[str | None]
     confidence: Mapped[float | None]
+
+
+class Worker(Base):
+    """A worker process as it last reported itself."""
+
+    __tablename__ = "workers"
+
+    # host:pid:random
+    name: Mapped[str] = mapped_column(primary_key=True)
+    checkpoint_id: Mapped[Ref] = mapped_column(ForeignKey("checkpoints.id"))
+    device: Mapped[str]
+    version: Mapped[str]
+    concurrency: Mapped[int]
+    # jobs it holds leases of
+    in_hand: Mapped[int]
+    # brought to an end since it started
+    num_documents: Mapped[Ref]
+    # results that came after their lease had ended, and were dropped
+    num_fenced: Mapped[Ref]
+    # between its last two reports
+    documents_per_s: Mapped[float]
+    started_at: Mapped[Created]
+    seen_at: Mapped[Created]
+    # it stopped by itself; one that was killed only falls silent
+    ended_at: Mapped[datetime | None]
 
 
 class Evaluation(Base):

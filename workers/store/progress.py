@@ -11,6 +11,10 @@ from sqlalchemy import Connection, Row, Select, false, func, select
 
 from schemas.errors import ConfigurationError
 from workers.store.models import Batch, BatchEntry, CheckpointRow, Job, JobState, SchemaVersion
+from workers.store.types import db_time
+
+# whoever enqueues says so every few seconds; silent for this long, it is gone
+ABANDONED_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +27,10 @@ class Progress:
     created_at: datetime
     # False while documents are still being enqueued and `total` grows
     sealed: bool
+    # not sealed, and who enqueued it is gone: it will get no more
+    abandoned: bool = False
+    # why it was cancelled or stopped
+    stopped_why: str | None = None
     queued: int = 0
     leased: int = 0
     done: int = 0
@@ -39,7 +47,7 @@ class Progress:
 
     @property
     def finished(self) -> bool:
-        return self.sealed and not self.queued and not self.leased
+        return (self.sealed or self.abandoned) and not self.queued and not self.leased
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +104,8 @@ def _read(conn: Connection, batch_ids: Select[int]) -> Iterator[Progress]:
             CheckpointRow.name.label("checkpoint"),
             Batch.created_at,
             Batch.sealed_at,
+            Batch.stopped_why,
+            (func.coalesce(Batch.fed_at, Batch.created_at) < db_time(-ABANDONED_S)).label("unfed"),
             Job.state,
             # a batch without entries is one row of the outer join, and counts nothing
             func.coalesce(BatchEntry.already_done, false()).label("already_done"),
@@ -126,5 +136,7 @@ def _progress(rows: list[Row[*tuple[Any, ...]]]) -> Progress:
         checkpoint=first.checkpoint,
         created_at=first.created_at,
         sealed=first.sealed_at is not None,
+        abandoned=first.sealed_at is None and bool(first.unfed),
+        stopped_why=first.stopped_why,
         **counts,
     )

@@ -5,16 +5,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from workers.store.jobs import QUEUED
+from workers.store.jobs import QUEUED, is_due
 from workers.store.models import BatchEntry, Extraction, Job, JobState
 
 
 def open_jobs(conn: Connection, batch_id: int, *, limit: int) -> list[int]:
-    """Ids of the batch's queued jobs, in the order they were given."""
+    """Ids of the batch's queued jobs whose time has come, in the order they were given."""
     query = (
         select(Job.id)
         .join(BatchEntry, BatchEntry.job_id == Job.id)
-        .where(BatchEntry.batch_id == batch_id, Job.state == QUEUED)
+        .where(BatchEntry.batch_id == batch_id, Job.state == QUEUED, is_due())
         .group_by(Job.id, Job.priority)
         .order_by(Job.priority, Job.id)
         .limit(limit)

@@ -24,6 +24,9 @@ CONNECT_TIMEOUT_S = 10
 _JSON = {"json_serializer": partial(json.dumps, ensure_ascii=False)}
 # too many connections, and the server is stopping, crashed or starting
 _AWAY_STATES = frozenset({"53300", "57P01", "57P02", "57P03"})
+# disk full, out of memory, a limit of the server's, an error of the disk: it may be mended
+_STARVED_STATES = frozenset({"53100", "53200", "53400", "58030"})
+_STARVED_FILE_WORDS = ("locked", "disk is full", "disk I/O error")
 # serialization failure and deadlock: the server rolled one transaction back and asks to try again
 _ROLLED_BACK_STATES = frozenset({"40001", "40P01"})
 # libpq gives no SQLSTATE for a refused login, only the server's words
@@ -122,12 +125,17 @@ def _edge_error(engine: Engine, exc: DBAPIError) -> GleanerError | None:
     said = " ".join(str(exc.orig).split())
     said += "" if said.endswith((".", "?")) else "."
     if isinstance(exc.orig, sqlite3.Error):
-        away, refused = "locked" in said, any(words in said for words in _UNUSABLE_FILE_WORDS)
+        away = any(words in said for words in _STARVED_FILE_WORDS)
+        refused = any(words in said for words in _UNUSABLE_FILE_WORDS)
     else:
         state = getattr(exc.orig, "sqlstate", None)
         lost = exc.connection_invalidated or (state is None and "Operational" in type(exc).__name__)
         refused = lost and any(words in said for words in _REFUSED_WORDS)
-        away = lost or state in _AWAY_STATES | _ROLLED_BACK_STATES or str(state).startswith("08")
+        away = (
+            lost
+            or state in _AWAY_STATES | _STARVED_STATES | _ROLLED_BACK_STATES
+            or str(state).startswith("08")
+        )
     if refused:
         return ConfigurationError(f"The database {where} cannot be used: {said}", hint="Check its URL.")
     if away:

@@ -42,6 +42,10 @@ def put_schema_version(conn: Connection, version: NewSchemaVersion) -> int:
 
 def put_checkpoint(conn: Connection, checkpoint: Checkpoint) -> int:
     """Its id, stored now or before."""
+    query = select(CheckpointRow.id).where(CheckpointRow.digest == checkpoint.digest)
+    stored = conn.execute(query).scalar_one_or_none()
+    if stored is not None:
+        return stored
     insert = insert_into(conn, CheckpointRow).on_conflict_do_nothing(index_elements=["digest"])
     conn.execute(
         insert,
@@ -51,12 +55,10 @@ def put_checkpoint(conn: Connection, checkpoint: Checkpoint) -> int:
             "is_placeholder": checkpoint.is_placeholder,
         },
     )
-    query = select(CheckpointRow.id).where(CheckpointRow.digest == checkpoint.digest)
     return conn.execute(query).scalar_one()
 
 
-def schema_version(conn: Connection, schema_version_id: int) -> tuple[str, str]:
-    """The name and the digest of a stored schema version."""
-    query = select(SchemaVersion.name, SchemaVersion.digest).where(SchemaVersion.id == schema_version_id)
-    name, digest = conn.execute(query).one()
-    return name, digest
+def list_versions(conn: Connection) -> list[tuple[int, str, str]]:
+    """(id, name, digest) of every stored schema version."""
+    query = select(SchemaVersion.id, SchemaVersion.name, SchemaVersion.digest)
+    return [(row.id, row.name, row.digest) for row in conn.execute(query)]

@@ -134,14 +134,16 @@ def test_a_terminal_error_fails_at_once(world):
     assert fail(world, job, retryable=False) == set()
 
 
-def test_a_job_whose_workers_go_silent_too_often_is_failed(world):
+def test_a_job_whose_workers_go_silent_three_times_is_failed(world):
     (added,) = world.add("a")
-    for _ in range(2):
+    for losses in (1, 2, 3):
         world.claim("me", lease_s=-1)
         with transaction(world.engine) as conn:
-            expire(conn, max_failures=2)
-    row = world.job(added.job_id)
-    assert (row.state, row.error_code, row.fence) == ("failed", "worker_lost", 2)
+            expire(conn)
+        row = world.job(added.job_id)
+        assert (row.losses, row.failures, row.error_code) == (losses, 0, "worker_lost")
+    assert (row.state, row.fence) == ("failed", 3)
+    assert "died over it 3 times" in row.error
 
 
 def swept(world, resend_after_s=60.0, room=100, **more):

@@ -19,8 +19,8 @@ from sqlalchemy import Engine
 from tests.cases import parcels
 from tests.cases.worlds import enqueue, make_runtime, states
 from workers.app import app, configure
+from workers.messages import send
 from workers.runtime import Runtime
-from workers.tasks import send
 
 ROOT = Path(__file__).resolve().parents[3]
 TIMEOUT_S = 60

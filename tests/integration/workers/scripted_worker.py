@@ -5,13 +5,11 @@ import sys
 from pathlib import Path
 
 from tests.cases.worlds import make_runtime
-from workers import sweeper
 from workers.logs import configure_logs
 from workers.serve import serve
 
 if __name__ == "__main__":
     options = json.loads(sys.argv[1])
-    sweeper.RESEND_AFTER_S = options.pop("resend_after_s")
     runtime = make_runtime(options.pop("database_url"), Path(options.pop("schemas")), **options)
     configure_logs(runtime.settings)
     sys.exit(serve(runtime))

@@ -1,5 +1,6 @@
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -192,7 +193,7 @@ def test_a_job_that_ends_elsewhere_is_waited_for(runtime: Runtime, monkeypatch: 
         looks.append(seconds)
         workers_work.work(runtime, job_ids(runtime))
 
-    monkeypatch.setattr(follow, "time", SimpleNamespace(sleep=look_again))
+    monkeypatch.setattr(follow, "time", SimpleNamespace(sleep=look_again, monotonic=time.monotonic))
     follow.follow(runtime, batch_id)
     assert len(looks) == 1
 
