@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -30,12 +31,78 @@ class ServerUnavailableError(Exception):
 @contextmanager
 def postgres_server() -> Iterator[str]:
     """The URL of a new PostgreSQL server's first database, whose user may make others."""
-    initdb, postgres = find_binary("initdb"), find_binary("postgres")
-    user = unprivileged_user()
+    # a crash of this one may lose its last commits
+    with postgres_files() as files, files.running(synchronous_commit="off"):
+        yield files.url
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """The URL of a new Redis server, which keeps nothing on disk."""
+    with directory_for(None) as directory:
+        port = free_port()
+        with redis_running(directory, port):
+            yield f"redis://127.0.0.1:{port}"
+
+
+@dataclass(frozen=True)
+class PostgresFiles:
+    """The data of a PostgreSQL server, which can be started and stopped."""
+
+    directory: Path
+    user: str | None
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+psycopg://{self._dsn}"
+
+    @property
+    def _dsn(self) -> str:
+        return f"{_USER}@127.0.0.1:{self.port}/postgres"
+
+    # SIGINT: a fast stop, which does not wait for clients
+    @contextmanager
+    def running(self, stop: signal.Signals = signal.SIGINT, **more: str) -> Iterator[None]:
+        """The server, from its first answer on; stopped by a signal at the end."""
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "fsync": "off",
+            "full_page_writes": "off",
+            "max_connections": "200",
+        }
+        options = [
+            option for name, value in (settings | more).items() for option in ("-c", f"{name}={value}")
+        ]
+        data, log = self.directory / "data", self.directory / "log"
+        command = [find_binary("postgres"), "-D", str(data), "-p", str(self.port), *options]
+
+        def answers() -> None:
+            psycopg.connect(f"postgresql://{self._dsn}", connect_timeout=5).close()
+
+        with running(command, log, answers, user=self.user, stop=stop):
+            yield
+
+
+@contextmanager
+def postgres_files() -> Iterator[PostgresFiles]:
+    """The data of a new PostgreSQL server, removed at the end."""
+    initdb, user = find_binary("initdb"), unprivileged_user()
     with directory_for(user) as directory:
-        data, log = directory / "data", directory / "log"
+        files = PostgresFiles(directory, user, free_port())
         made = subprocess.run(
-            [initdb, "-D", data, "-U", _USER, "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"],
+            [
+                initdb,
+                "-D",
+                directory / "data",
+                "-U",
+                _USER,
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--no-locale",
+                "--no-sync",
+            ],
             user=user,
             group=user and pwd.getpwnam(user).pw_gid,
             extra_groups=[] if user else None,
@@ -46,42 +113,22 @@ def postgres_server() -> Iterator[str]:
         )
         if made.returncode:
             raise ServerUnavailableError(f"initdb failed: {made.stderr.strip()}")
-        port = free_port()
-        settings = {
-            "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": "",
-            "fsync": "off",
-            "full_page_writes": "off",
-            "synchronous_commit": "off",
-            "max_connections": "200",
-        }
-        options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
-        command = [postgres, "-D", str(data), "-p", str(port), *options]
-        dsn = f"{_USER}@127.0.0.1:{port}/postgres"
-
-        def answers() -> None:
-            psycopg.connect(f"postgresql://{dsn}", connect_timeout=5).close()
-
-        # SIGINT: a fast stop, which does not wait for clients
-        with running(command, log, answers, user=user, stop=signal.SIGINT):
-            yield f"postgresql+psycopg://{dsn}"
+        yield files
 
 
 @contextmanager
-def redis_server() -> Iterator[str]:
-    """The URL of a new Redis server, which keeps nothing on disk."""
+def redis_running(directory: Path, port: int, stop: signal.Signals = signal.SIGTERM) -> Iterator[None]:
+    """A Redis server on a port, empty and keeping nothing on disk; stopped by a signal at the end."""
+    keep_nothing = ["--save", "", "--appendonly", "no"]
     binary = find_binary("redis-server")
-    with directory_for(None) as directory:
-        port = free_port()
-        keep_nothing = ["--save", "", "--appendonly", "no"]
-        command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), *keep_nothing]
+    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), *keep_nothing]
 
-        def answers() -> None:
-            with closing(redis.Redis(port=port)) as client:
-                client.ping()
+    def answers() -> None:
+        with closing(redis.Redis(port=port)) as client:
+            client.ping()
 
-        with running(command, directory / "log", answers, user=None, stop=signal.SIGTERM):
-            yield f"redis://127.0.0.1:{port}"
+    with running(command, directory / "log", answers, user=None, stop=stop):
+        yield
 
 
 @contextmanager

@@ -20,10 +20,11 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10
+IDLE_IN_TRANSACTION_S = 120
 
 _JSON = {"json_serializer": partial(json.dumps, ensure_ascii=False)}
-# too many connections, and the server is stopping, crashed or starting
-_AWAY_STATES = frozenset({"53300", "57P01", "57P02", "57P03"})
+# too many connections, the server is stopping, crashed or starting, and a transaction that was idle for too long
+_AWAY_STATES = frozenset({"53300", "57P01", "57P02", "57P03", "25P03"})
 # disk full, out of memory, a limit of the server's, an error of the disk: it may be mended
 _STARVED_STATES = frozenset({"53100", "53200", "53400", "58030"})
 _STARVED_FILE_WORDS = ("locked", "disk is full", "disk I/O error")
@@ -44,7 +45,15 @@ def open_store(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed)
     timeout = {} if "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_TIMEOUT_S}
-    return create_engine(parsed, pool_pre_ping=True, connect_args=timeout, **_JSON)
+    engine = create_engine(parsed, pool_pre_ping=True, connect_args=timeout, **_JSON)
+    event.listen(engine, "connect", _limit_idleness)
+    return engine
+
+
+def _limit_idleness(connection: Any, _record: object) -> None:
+    # a process that is frozen within a transaction would keep its rows from everyone else, for ever
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_S}s'")
+    connection.commit()
 
 
 def _parse(url: str) -> URL:

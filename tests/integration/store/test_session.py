@@ -1,6 +1,7 @@
 import pickle
 import sqlite3
 import threading
+import time
 
 import pytest
 from sqlalchemy import make_url
@@ -98,3 +99,17 @@ def test_sqlite_files_are_set_up_for_many_processes(tmp_path):
     with sqlite3.connect(tmp_path / "new/directory/gleaner.db") as plain:
         assert plain.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     plain.close()
+
+
+def test_a_process_that_freezes_within_a_transaction_does_not_keep_its_rows(postgres_store, monkeypatch):
+    monkeypatch.setattr(session, "IDLE_IN_TRANSACTION_S", 1)
+    frozen = open_store(postgres_store.url.render_as_string(hide_password=False))
+    lock = "LOCK TABLE batches IN EXCLUSIVE MODE"
+    with pytest.raises(DatabaseAwayError), transaction(frozen) as conn:
+        conn.exec_driver_sql(lock)
+        time.sleep(2.0)
+        with transaction(postgres_store) as other:
+            other.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
+            other.exec_driver_sql(lock)
+        conn.exec_driver_sql(lock)
+    frozen.dispose()

@@ -68,7 +68,8 @@ class Site:
             "broker_url": settings.broker,
             "schemas": settings.schemas[0],
             "sweep_s": 0.3,
-            "resend_after_s": 600.0,
+            "chunk_size": settings.chunk_size,
+            "max_messages": settings.max_messages,
             "log_level": "info",
         }
         log = self.directory / f"worker{len(self.workers)}.log"
@@ -109,7 +110,9 @@ class Site:
 def _site(store: Engine, redis_url: str, tmp_path: Path) -> Iterator[Site]:
     url = store.url.render_as_string(hide_password=False)
     schemas = parcels.write_schema(tmp_path / "schemas")
-    runtime = make_runtime(url, schemas, broker_url=redis_url, chunk_size=8)
+    runtime = make_runtime(
+        url, schemas, broker_url=redis_url, chunk_size=8, max_messages=5, resend_after_s=600.0
+    )
     configure(app, runtime.settings)
     site = Site(runtime, tmp_path, [])
     yield site

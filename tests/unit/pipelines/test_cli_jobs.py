@@ -1,0 +1,101 @@
+"""`gleaner jobs`, `gleaner workers` and what `gleaner status` says of batches that ended early."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, update
+from typer.testing import CliRunner, Result
+
+from pipelines.cli import main
+from schemas.errors import ConfigurationError
+from tests.cases import parcels
+from tests.cases.worlds import enqueue, job_ids, make_runtime, states
+from workers.runtime import Runtime, set_runtime
+from workers.store import roster, versions
+from workers.store.models import Batch
+from workers.store.session import transaction
+from workers.store.types import db_time
+from workers.work import work
+
+
+@pytest.fixture
+def runtime(sqlite_store: Engine, tmp_path: Path) -> Iterator[Runtime]:
+    made = make_runtime(str(sqlite_store.url), parcels.write_schema(tmp_path / "schemas"), batch_size=1)
+    set_runtime(made)
+    yield made
+    made.store.dispose()
+    set_runtime(None)
+
+
+def gleaner(*arguments: str) -> Result:
+    return CliRunner().invoke(main.app, arguments, catch_exceptions=False)
+
+
+def put(runtime: Runtime, *names: str) -> int:
+    return enqueue(runtime, [parcels.text(name, "1 cup") for name in names])
+
+
+def test_failed_jobs_are_found_shown_tried_again_and_cancelled(runtime: Runtime) -> None:
+    batch_id = put(runtime, "Ann", "GRAMMAR", "Cy")
+    work(runtime, job_ids(runtime))
+    assert states(runtime) == ["done", "failed", "done"]
+
+    listed = gleaner("jobs", "list", "--batch", str(batch_id), "--state", "failed").output
+    assert "grammar" in listed and "/inbox/1.txt" in listed and "/inbox/0.txt" not in listed
+    shown = gleaner("jobs", "show", "2").output
+    assert "The decoder refuses the grammar." in shown
+    assert "Ann" in gleaner("jobs", "show", "1").output
+
+    assert "1 jobs are queued again" in gleaner("jobs", "retry", "--reason", "grammar").output
+    assert states(runtime) == ["done", "queued", "done"]
+    assert "1 jobs are cancelled" in gleaner("jobs", "cancel", "2").output
+    assert states(runtime) == ["done", "cancelled", "done"]
+    assert "0 jobs are cancelled" in gleaner("jobs", "cancel", "--batch", str(batch_id)).output
+    assert "The batch was cancelled." in gleaner("status", str(batch_id)).output
+
+
+@pytest.mark.parametrize("command", ["retry", "cancel"])
+def test_nothing_is_done_to_all_jobs_by_mistake(runtime: Runtime, command: str) -> None:
+    put(runtime, "Ann")
+    with pytest.raises(ConfigurationError, match="--batch"):
+        gleaner("jobs", command)
+    assert states(runtime) == ["queued"]
+
+
+def test_a_job_that_is_not_there_is_an_error(runtime: Runtime) -> None:
+    with pytest.raises(ConfigurationError, match="no job 99"):
+        gleaner("jobs", "show", "99")
+
+
+def test_watching_a_batch_whose_enqueuer_died_ends_and_says_so(runtime: Runtime) -> None:
+    batch_id = put(runtime, "Ann")
+    work(runtime, job_ids(runtime))
+    with transaction(runtime.store) as conn:
+        conn.execute(update(Batch).values(sealed_at=None, fed_at=db_time(-100)))
+    watched = gleaner("status", str(batch_id), "--watch").output
+    assert "1 documents: 1 done" in watched
+    assert "enqueue the same paths again" in watched
+
+
+def test_workers_are_listed(runtime: Runtime) -> None:
+    with transaction(runtime.store) as conn:
+        checkpoint_id = versions.put_checkpoint(conn, runtime.checkpoint)
+        more = {"checkpoint_id": checkpoint_id, "version": "1", "concurrency": 2}
+        roster.sign_on(conn, "host:1:ab", device="cuda:1, bfloat16", **more)
+        roster.sign_on(conn, "host:2:cd", device="cpu", **more)
+        roster.sign_off(
+            conn,
+            "host:2:cd",
+            roster.Report(in_hand=0, num_documents=7, num_fenced=0, documents_per_s=0.0),
+        )
+    listed = gleaner("workers").output
+    assert "host:1:ab" in listed and "cuda:1" in listed and "alive" in listed
+    assert "host:2:cd" not in listed
+    assert "ended" in gleaner("workers", "--all").output
+
+
+@pytest.mark.parametrize("given", ["lots", "120%", "-1", "1.5"])
+def test_a_limit_on_failures_is_a_share(runtime: Runtime, given: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"20% or 0\.2"):
+        gleaner("run", "parcel", "nowhere", f"--max-failures={given}")
