@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test servers lint format clean .venv
+.PHONY: help setup demo test chaos servers lint format clean .venv
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -69,6 +69,9 @@ servers:
 	fi
 	# without them their tests skip with the reason, or fail where CI=true
 	[ $${#missing[@]} -eq 0 ] || .ci/apt-install "$${missing[@]}" || true
+
+chaos: setup servers ## kill workers and crash servers for half an hour, then check the accounts
+	@$(BIN)/python -m pytest tests/chaos -m slow -s --timeout 3600 $(ARGS)
 
 lint: setup ## check style, formatting, types and the direction of imports
 	@$(BIN)/ruff check .
