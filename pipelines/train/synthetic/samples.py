@@ -64,18 +64,35 @@ class Recipe:
     sizes: Mapping[int, float] = field(
         default_factory=lambda: {1_500: 3.0, 2_500: 3.0, 5_000: 2.0, 10_000: 2.0}
     )
-    # so many first samples are of the smallest size: from short prompts copying is learned sooner
-    short_first: int = 0
     max_examples: int = MAX_EXAMPLES
     # the share of samples whose documents are all of one template
     uniform: float = 0.35
+    # the first samples to learn from follow another recipe
+    lead: "Lead | None" = None
+
+    def at(self, index: int) -> "Recipe":
+        """The recipe that the sample of an index follows."""
+        return self.lead.recipe.at(index) if self.lead and index < self.lead.until else self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lead:
+    """What comes first: the samples before an index."""
+
+    recipe: Recipe
+    until: int
+
+
+# copying is learned from a few lines at once, and from whole documents hardly ever
+_DRILLS = Recipe(shares={"drill": 1.0}, sizes={700: 1.0}, max_examples=3)
+_SHORT = Recipe(sizes={1_500: 1.0}, lead=Lead(recipe=_DRILLS, until=20_000))
 
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "default": Recipe(),
         # for a model that knows nothing yet
-        "beginner": Recipe(short_first=25_000),
+        "beginner": Recipe(lead=Lead(recipe=_SHORT, until=40_000)),
         "random": Recipe(shares={"random": 1.0}),
         "catalog": Recipe(
             shares={name: share for name, share in Recipe().shares.items() if name != "random"}
@@ -95,11 +112,11 @@ def samples(
 
 def sample(seed: int, index: int, *, split: Split, recipe: Recipe) -> Sample:
     """The sample of a seed and index: the same on every machine."""
+    recipe = recipe.at(index) if split == "train" else recipe
     for attempt in count():
         rng = Random(f"{VERSION} {seed} {split} {index} {attempt}")
         writer = WRITERS[rng.choices(list(recipe.shares), list(recipe.shares.values()))[0]](rng, split)
-        sizes = recipe.sizes if index >= recipe.short_first else {min(recipe.sizes): 1.0}
-        max_chars = rng.choices(list(sizes), list(sizes.values()))[0]
+        max_chars = rng.choices(list(recipe.sizes), list(recipe.sizes.values()))[0]
         drawn = _draw(rng, writer, recipe, max_chars)
         if drawn.num_chars <= max_chars:
             return drawn
