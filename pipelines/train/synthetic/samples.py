@@ -18,6 +18,8 @@ from schemas.wire import dump
 # a change of what a seed gives makes a new version
 VERSION = 2
 MAX_EXAMPLES = 8
+# documents drawn for one that reads; some schemas have none in some templates
+_TRIES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,22 +120,26 @@ def sample(seed: int, index: int, *, split: Split, recipe: Recipe) -> Sample:
         writer = WRITERS[rng.choices(list(recipe.shares), list(recipe.shares.values()))[0]](rng, split)
         max_chars = rng.choices(list(recipe.sizes), list(recipe.sizes.values()))[0]
         drawn = _draw(rng, writer, recipe, max_chars)
-        if drawn.num_chars <= max_chars:
+        if drawn and drawn.num_chars <= max_chars:
             return drawn
     raise AssertionError
 
 
-def _draw(rng: Random, writer: Writer, recipe: Recipe, max_chars: int) -> Sample:
-    """A document and as many examples as were drawn and fit; of two at least."""
+def _draw(rng: Random, writer: Writer, recipe: Recipe, max_chars: int) -> Sample | None:
+    """A document and as many examples as were drawn and fit, of two at least; None if one cannot be written."""
     template = rng.choice(writer.templates)
     is_uniform = writer.is_uniform or rng.random() < recipe.uniform
     # examples are mostly short: most of the room is the document's
     written = _write(writer, template, rng, max_chars * 7 // 10)
+    if not written:
+        return None
     room = max_chars - len(written.text) - len(dump(written.record))
     examples: list[Example] = []
     for _ in range(rng.randint(MIN_EXAMPLES, recipe.max_examples)):
         other = template if is_uniform else rng.choice(writer.templates)
         shown = _write(writer, other, rng, max_chars // rng.choice((4, 8, 12, 12)))
+        if not shown:
+            return None
         example = Example(text=clean(shown.text), record=shown.record)
         room -= _size(example)
         if room < 0 and len(examples) >= MIN_EXAMPLES:
@@ -149,10 +155,9 @@ def _draw(rng: Random, writer: Writer, recipe: Recipe, max_chars: int) -> Sample
     )
 
 
-def _write(writer: Writer, template: str, rng: Random, room: int) -> Written:
-    while True:
-        if written := writer.write(template, rng, room=room):
-            return written
+def _write(writer: Writer, template: str, rng: Random, room: int) -> Written | None:
+    tries = (writer.write(template, rng, room=room) for _ in range(_TRIES))
+    return next(filter(None, tries), None)
 
 
 def preview(drawn: Iterator[Sample], number: int) -> str:
