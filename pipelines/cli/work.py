@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ByteSize, TypeAdapter, ValidationError
 from rich.text import Text
 
 from pipelines.cli.console import err, out, say
@@ -29,6 +30,13 @@ TextColumn = Annotated[str | None, typer.Option(help="Column of csv and jsonl ro
 Model = Annotated[str | None, typer.Option(help="Checkpoint directory; default GLEANER_MODEL.")]
 
 INTERRUPTED = 130
+
+
+def _bytes(text: str) -> int:
+    try:
+        return TypeAdapter(ByteSize).validate_python(text)
+    except ValidationError:
+        raise typer.BadParameter(f"{text!r} is not a size as 4GB or 500MiB.") from None
 
 
 def run(
@@ -86,12 +94,20 @@ def worker(
     concurrency: Annotated[
         int | None, typer.Option(help="Chunks in hand; default GLEANER_CONCURRENCY.")
     ] = None,
+    kv_memory: Annotated[
+        int | None,
+        typer.Option(
+            parser=_bytes,
+            metavar="SIZE",
+            help="Most memory of the KV cache, as 4GB; default GLEANER_KV_MEMORY.",
+        ),
+    ] = None,
 ) -> None:
     """Load the checkpoint once and work jobs off until stopped (SIGTERM hands back what has not started).
 
     Example: GLEANER_BROKER_URL=redis://localhost/0 gleaner worker --device cuda:0
     """
-    runtime = _runtime(model=model, device=device, concurrency=concurrency)
+    runtime = _runtime(model=model, device=device, concurrency=concurrency, kv_memory=kv_memory)
     _require_broker(runtime.settings, "worker", "`gleaner run` works without one")
     raise typer.Exit(serve(runtime))
 
