@@ -26,7 +26,7 @@ from pipelines.evaluate.run import Evaluated, evaluate
 from pipelines.ingest import new_version
 from pipelines.readers import Read
 from pipelines.sources.files import FileSource
-from schemas.base import Schema
+from schemas.base import Schema, Shots
 from schemas.errors import ConfigurationError
 from workers.runtime import Runtime, get_runtime, set_runtime
 from workers.settings import get_settings
@@ -47,6 +47,9 @@ def measure(
     ] = None,
     examples: Annotated[
         Path | None, typer.Option(help="Few-shot examples, or labels as such, instead of the schema's own.")
+    ] = None,
+    shots: Annotated[
+        Shots | None, typer.Option(help="Which examples prompts show, instead of the schema's setting.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
     plots: Annotated[Path | None, typer.Option(help="Directory for a reliability diagram as PNG.")] = None,
@@ -71,6 +74,7 @@ def measure(
         return
     _prepare(plots, out_file)
     chosen, file, loaded = _load(runtime, schema, labels, samples, examples)
+    chosen = _asked_with(chosen, shots)
     warn_of_placeholder(runtime)
     evaluated = _evaluate(runtime, chosen, loaded, limit)
     made = report(evaluated)
@@ -83,7 +87,7 @@ def measure(
     if as_json:
         print(json.dumps(asdict(made), ensure_ascii=False, indent=2))  # noqa: T201
     else:
-        _show(made, f"{schema}, {file.name}, checkpoint {runtime.checkpoint.name}")
+        _show(made, _title(chosen, file, runtime))
         out.print(f"evaluation {evaluation_id} is stored; compare with `gleaner eval --history {schema}`")
 
 
@@ -104,6 +108,18 @@ def _load(
         schema, num_left_out = load_shots(examples, schema, loaded)
         err.print(f"{len(schema.examples)} examples of {examples}; {num_left_out} lines left out")
     return schema, file, loaded
+
+
+def _asked_with(schema: Schema, shots: Shots | None) -> Schema:
+    """The schema with its examples chosen in another way, which is a version of its own."""
+    if shots is None:
+        return schema
+    return Schema(schema.model, schema.examples, schema.settings.model_copy(update={"shots": shots}))
+
+
+def _title(schema: Schema, file: Path, runtime: Runtime) -> str:
+    examples = f"the {schema.settings.shots} of {len(schema.examples)} examples"
+    return f"{schema.name}, {file.name}, checkpoint {runtime.checkpoint.name}, {examples}"
 
 
 def _evaluate(runtime: Runtime, schema: Schema, loaded: Labels, limit: int | None) -> Evaluated:
@@ -186,6 +202,7 @@ def _show_history(runtime: Runtime, schema: str, *, as_json: bool) -> None:
             each.id,
             each.created_at.strftime("%Y-%m-%d %H:%M"),
             each.schema_digest[:12],
+            each.shots,
             each.checkpoint,
             f"{each.labels} {each.labels_digest[:8]}",
             each.num_documents,
@@ -200,6 +217,7 @@ def _show_history(runtime: Runtime, schema: str, *, as_json: bool) -> None:
         "id",
         "created (UTC)",
         "version",
+        "shots",
         "checkpoint",
         "labels",
         "documents",
