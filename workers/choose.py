@@ -5,7 +5,6 @@ Sizes are tokens. A step's `skip_shots` leaves out the first or the nearest ones
 
 from collections.abc import Sequence
 from functools import cached_property
-from heapq import nsmallest
 from typing import Protocol
 
 from schemas.base import SchemaSettings, Step
@@ -73,11 +72,11 @@ class Nearest:
 
     def choose(self, text: str, step: Step, room: int) -> list[int]:
         order = self._ranking.order(text)[_num_skipped(step, self._sizes) :]
-        shortest, second = nsmallest(MIN_EXAMPLES, order, key=self._sizes.__getitem__)
+        shortest = min(self._sizes[number] for number in order)
         chosen: list[int] = []
         for number in order:
-            # the first one leaves room for another
-            partner = 0 if chosen else self._sizes[second if number == shortest else shortest]
+            # the first one leaves room for another; the shortest does so by `least`
+            partner = 0 if chosen else shortest
             if self._sizes[number] + partner <= room:
                 chosen.append(number)
                 room -= self._sizes[number]

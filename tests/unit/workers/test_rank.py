@@ -36,7 +36,7 @@ def test_the_same_layout_is_nearer_than_the_same_values() -> None:
 
 def test_rare_words_count_for_more_than_common_ones() -> None:
     common = [f"receipt total cash {filler}" for filler in ("x", "y", "z", "w")]
-    assert Ranking([*common, "sunflower kiosk"]).order("receipt sunflower")[0] == 4
+    assert Ranking([*common, "sunflower kiosk by night"]).order("receipt cash sunflower")[0] == 4
 
 
 def test_a_word_repeated_in_the_question_counts_once() -> None:
