@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli.main import app
+from pipelines.train.data import Synthetic
 from schemas.registry import Registry
+from schemas.wire import dump
 from tests.cases import parcels
 from tests.cases.worlds import make_runtime
 from workers.engine import placeholder
 from workers.runtime import Runtime, set_runtime
+from workers.testing import ScriptedEngine
 
 TEXTS = [parcels.text("Ito", "4 pans"), parcels.text("Bolt Ltd", "1 lamp"), parcels.text("Kim", "2 mops")]
 Gleaner = Callable[..., str]
@@ -169,3 +173,13 @@ def test_an_error_is_one_sentence(tmp_path: Path, arguments: tuple[str, ...], me
     ran = real_gleaner(tmp_path, "eval", *arguments)
     assert ran.returncode == 1
     assert message in ran.stderr and "Traceback" not in ran.stderr
+
+
+def test_synthetic_documents_are_measured(gleaner: Gleaner, runtime: Runtime) -> None:
+    answers = {
+        task.example.text: dump(task.example.record)
+        for task in islice(Synthetic(recipe="random", seed=0).tasks("eval"), 3)
+    }
+    set_runtime(Runtime(runtime.settings, engine=ScriptedEngine(answers, max_positions=40_000)))
+    made = json.loads(gleaner("eval", "random", "--synthetic", "3", "--json"))
+    assert made["num_documents"] == 3 and made["overall"]["f1"] == 1.0

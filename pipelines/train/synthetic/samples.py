@@ -95,7 +95,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "default": Recipe(),
         # for a model that knows nothing yet
         "beginner": Recipe(lead=Lead(recipe=_SHORT, until=50_000)),
-        "random": Recipe(shares={"random": 1.0}),
+        # one kind alone: `random`, or a schema of the catalog
+        **{name: Recipe(shares={name: 1.0}) for name in Recipe().shares},
         "catalog": Recipe(
             shares={name: share for name, share in Recipe().shares.items() if name != "random"}
         ),
