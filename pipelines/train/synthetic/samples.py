@@ -87,15 +87,16 @@ class Lead:
 
 # copying is learned from a few lines at once, and from whole documents hardly ever
 _DRILLS = Recipe(shares={"drill": 1.0}, sizes={700: 1.0}, max_examples=3)
-_SHORT = Recipe(sizes={1_500: 1.0}, lead=Lead(recipe=_DRILLS, until=20_000))
+_SHORT = Recipe(sizes={1_500: 1.0}, lead=Lead(recipe=_DRILLS, until=32_000))
 
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "default": Recipe(),
         # for a model that knows nothing yet
-        "beginner": Recipe(lead=Lead(recipe=_SHORT, until=40_000)),
-        "random": Recipe(shares={"random": 1.0}),
+        "beginner": Recipe(lead=Lead(recipe=_SHORT, until=50_000)),
+        # one kind alone: `random`, or a schema of the catalog
+        **{name: Recipe(shares={name: 1.0}) for name in Recipe().shares},
         "catalog": Recipe(
             shares={name: share for name, share in Recipe().shares.items() if name != "random"}
         ),
