@@ -64,7 +64,7 @@ class Recipe:
     )
     # the most characters of a sample -> weight
     sizes: Mapping[int, float] = field(
-        default_factory=lambda: {1_500: 3.0, 2_500: 3.0, 5_000: 2.0, 10_000: 2.0}
+        default_factory=lambda: {1_500: 4.0, 3_000: 3.0, 6_000: 2.0, 10_000: 1.0}
     )
     max_examples: int = MAX_EXAMPLES
     # the share of samples whose documents are all of one template
