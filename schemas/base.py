@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from annotated_types import BaseMetadata
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +21,8 @@ from schemas.wire import wire_schema
 JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ISO_DATETIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?$"
 
+Shots = Literal["first", "nearest"]
+
 
 class Step(BaseModel):
     """One step of the ladder: how the model is asked."""
@@ -29,7 +31,7 @@ class Step(BaseModel):
 
     condition: str = "direct"
     max_shots: int = Field(default=8, ge=2, le=8)
-    # leave out this many of the first examples if two others remain
+    # leave out this many of the first, or nearest, examples if two others remain
     skip_shots: int = Field(default=0, ge=0)
 
 
@@ -44,6 +46,8 @@ class SchemaSettings(BaseModel):
     decimal_comma: bool = False
     # a record that does not hold is asked for again, one step further
     ladder: tuple[Step, ...] = Field(default=(Step(), Step(condition="synth,cot")), min_length=1)
+    # which examples a prompt shows: the first of the file, or those most like the text, the most like one last
+    shots: Shots = "first"
     # positions kept free for the answer
     max_answer_tokens: int = Field(default=768, ge=16)
     # tokens of text that neighbouring windows share
@@ -72,9 +76,10 @@ class ExtractionSchema(BaseModel):
             schema_form(cls)
 
 
-def schema_form(model: type[ExtractionSchema]) -> ObjectForm:
-    """The form tree of a schema class under its settings."""
-    return form_of(model, day_first=model.settings.day_first, decimal_comma=model.settings.decimal_comma)
+def schema_form(model: type[ExtractionSchema], settings: SchemaSettings | None = None) -> ObjectForm:
+    """The form tree of a schema class under its settings, or others."""
+    settings = settings or model.settings
+    return form_of(model, day_first=settings.day_first, decimal_comma=settings.decimal_comma)
 
 
 def schema_name(model: type[ExtractionSchema]) -> str:
@@ -83,13 +88,18 @@ def schema_name(model: type[ExtractionSchema]) -> str:
 
 
 class Schema:
-    """A schema class with its examples: all that extraction needs, immutable."""
+    """A schema class with its examples and its settings, or others: all that extraction needs, immutable."""
 
-    def __init__(self, model: type[ExtractionSchema], examples: Iterable[Example]) -> None:
+    def __init__(
+        self,
+        model: type[ExtractionSchema],
+        examples: Iterable[Example],
+        settings: SchemaSettings | None = None,
+    ) -> None:
         self.model = model
         self.name = schema_name(model)
-        self.settings = model.settings
-        self.form = schema_form(model)
+        self.settings = settings or model.settings
+        self.form = schema_form(model, self.settings)
         self.examples = tuple(examples)
 
     @cached_property

@@ -61,15 +61,18 @@ class Extraction:
     # the least of the fields', uncalibrated
     confidence: float | None = None
     cost: Cost = Cost()
+    # numbers of the schema's examples that any of the prompts showed
+    shots: tuple[int, ...] = ()
     error: GleanerError | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """A document's windows and the request of each."""
+    """A document's windows and the request of each, and the examples shown in any."""
 
     windows: list[Window]
     requests: list[Request]
+    shots: tuple[int, ...]
 
 
 class Extractor:
@@ -120,7 +123,7 @@ class Extractor:
             whole = self.prompter.build(document, step)
             if whole:
                 window = Window(start=0, end=len(document), text=document)
-                return _Plan(windows=[window], requests=[self._request(window, whole)])
+                return self._planned([window], [whole])
             return self._plan_windows(document, step)
         except TerminalError as exc:
             return exc
@@ -134,9 +137,14 @@ class Extractor:
         if len(fitting) < len(windows):
             raise PromptError(
                 f"a window of {room} tokens does not fit its prompt.",
-                hint="Shorten the first examples or lower max_answer_tokens in the schema's settings.",
+                hint="Shorten the examples or lower max_answer_tokens in the schema's settings.",
             )
-        return _Plan(windows=windows, requests=list(map(self._request, windows, fitting)))
+        return self._planned(windows, fitting)
+
+    def _planned(self, windows: list[Window], prompts: list[Prompt]) -> _Plan:
+        shots = {number for prompt in prompts for number in prompt.shots}
+        requests = list(map(self._request, windows, prompts))
+        return _Plan(windows=windows, requests=requests, shots=tuple(sorted(shots)))
 
     def _request(self, window: Window, prompt: Prompt) -> Request:
         return Request(
@@ -164,9 +172,8 @@ class Extractor:
         finish = next((c.finish for c in completions if c.finish is not Finish.STOP), Finish.STOP)
         answer = "\n".join(c.text for c in completions) if faults else None
         merged = merge(self.schema.form, parts) if parts else None
-        return self._judge(
-            merged, faults, Extraction(outcome=Outcome.DONE, finish=finish, answer=answer, cost=cost)
-        )
+        draft = Extraction(outcome=Outcome.DONE, finish=finish, answer=answer, cost=cost, shots=plan.shots)
+        return self._judge(merged, faults, draft)
 
     def _part(self, window: Window, completion: Completion) -> tuple[Part | None, list[Fault]]:
         if completion.finish is not Finish.STOP:

@@ -13,6 +13,7 @@ from schemas.errors import ConfigurationError, PromptError
 from schemas.examples import MIN_EXAMPLES, Example
 from schemas.forms import Form, Leaf, ListForm, ObjectForm
 from schemas.wire import dump
+from workers.choose import Chooser, chooser
 from workers.engine.protocol import Tokenizer
 
 # The names the released checkpoint was trained with; the vocabulary's <|direct|>, <|cot|>, ... are not they.
@@ -53,11 +54,16 @@ class Prompt:
     """Token ids of the whole bidirectional block."""
 
     ids: tuple[int, ...]
-    num_shots: int
+    # the examples in it by their number in the schema, as they stand
+    shots: tuple[int, ...]
+
+    @property
+    def num_shots(self) -> int:
+        return len(self.shots)
 
 
 class Prompter:
-    """Builds one schema's prompts for one tokenizer; the examples are tokenized once.
+    """Builds one schema's prompts for one tokenizer; the examples are tokenized and indexed once.
 
     Blocks are tokenized one by one, so a prompt's length is the sum of its blocks'.
 
@@ -87,41 +93,35 @@ class Prompter:
 
     def build(self, text: str, step: Step) -> Prompt | None:
         """The prompt of a text with as many examples as fit, None if not even two do."""
-        blocks = self._shots(step)
         body = self.tokenizer.encode(f"Text:\n{text}\nJSON:")
         opening = self._opening(step)
         room = self.max_prompt_tokens - len(opening) - len(body) - 1
-        while len(blocks) > MIN_EXAMPLES and sum(map(len, blocks)) > room:
-            blocks = blocks[:-1]
-        if sum(map(len, blocks)) > room:
+        if room < self._chooser.least(step):
             return None
-        shots = (token for block in blocks for token in block)
-        return Prompt(ids=(*opening, *shots, *body, self._end), num_shots=len(blocks))
+        shots = self._chooser.choose(text, step, room)
+        examples = (token for number in shots for token in self._blocks[number])
+        return Prompt(ids=(*opening, *examples, *body, self._end), shots=tuple(shots))
 
     def room(self, step: Step) -> int:
-        """Tokens of text that fit beside two examples.
+        """Tokens of text that fit beside two examples or more, whichever are chosen for it.
 
         Raises:
             PromptError: two examples leave no room for a text.
         """
-        shots = sum(map(len, self._shots(step)[:MIN_EXAMPLES]))
-        room = self.max_prompt_tokens - len(self._opening(step)) - 1 - shots - self._body_frame
-        if room < 32:
+        free = self.max_prompt_tokens - len(self._opening(step)) - 1 - self._body_frame
+        shots = self._chooser.least(step)
+        if free - shots < 32:
             raise PromptError(
                 f"two examples of {self.schema.name} take {shots} tokens of the prompt's "
-                f"{self.max_prompt_tokens} and leave {room} for a text.",
-                hint="Shorten the first examples or lower max_answer_tokens in the schema's settings.",
+                f"{self.max_prompt_tokens} and leave {free - shots} for a text.",
+                hint="Shorten the examples or lower max_answer_tokens in the schema's settings.",
                 schema=self.schema.name,
             )
-        return room
+        return free - self._chooser.reserve(step, free)
 
     def count(self, text: str) -> int:
         """The number of tokens of a text."""
         return len(self.tokenizer.encode(text))
-
-    def _shots(self, step: Step) -> list[list[int]]:
-        skip = min(step.skip_shots, max(0, len(self._blocks) - MIN_EXAMPLES))
-        return self._blocks[skip : skip + step.max_shots]
 
     def _opening(self, step: Step) -> list[int]:
         """<|im_start|>, the condition, and the descriptions if the schema wants them."""
@@ -136,6 +136,11 @@ class Prompter:
     @cached_property
     def _blocks(self) -> list[list[int]]:
         return [self.tokenizer.encode(_shot(example)) for example in self.schema.examples]
+
+    @cached_property
+    def _chooser(self) -> Chooser:
+        texts = [example.text for example in self.schema.examples]
+        return chooser(self.schema.settings, texts, [len(block) for block in self._blocks])
 
     @cached_property
     def _head(self) -> list[int]:

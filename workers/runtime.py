@@ -101,13 +101,13 @@ class Runtime:
 
     def _load(self) -> Engine:
         # imported here, so that what only needs SQL starts without torch
-        from workers.engine.transformers_engine import TransformersEngine
+        from workers.engine.engine import HrmTextEngine
 
-        return TransformersEngine.load(
+        return HrmTextEngine.load(
             self.settings.model,
             device=self.settings.device,
             dtype=self.settings.dtype,
-            batch_size=self.settings.batch_size,
+            kv_memory=self.settings.kv_memory,
         )
 
 

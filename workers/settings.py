@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from schemas.errors import ConfigurationError
@@ -45,7 +45,14 @@ class Settings(BaseSettings):
     dtype: Literal["auto", "bfloat16", "float32"] = Field(
         default="auto", description="auto: bfloat16 on a GPU, float32 on a CPU"
     )
-    batch_size: int = Field(default=8, ge=1, description="prompts completed together")
+    kv_memory: ByteSize | None = Field(
+        default=None,
+        gt=0,
+        description="most memory of the KV cache, as 4GB: it limits how many prompts are in hand at once",
+    )
+    batch_size: int = Field(
+        default=8, ge=1, description="documents that are given to the engine and committed together"
+    )
     chunk_size: int = Field(default=32, ge=1, description="jobs per message")
     concurrency: int = Field(default=2, ge=1, description="chunks a worker has in hand at once")
     lease_s: float = Field(default=120.0, gt=0, description="seconds until an unrenewed claim goes back")

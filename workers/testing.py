@@ -71,6 +71,9 @@ class ScriptedEngine:
         self._seconds = seconds_per_document
         self._lock = threading.Lock()
 
+    def __str__(self) -> str:
+        return "scripted"
+
     def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """Complete every request, in their order.
 

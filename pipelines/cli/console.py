@@ -1,11 +1,20 @@
 """What commands share: two consoles and tables."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +29,31 @@ err = Console(stderr=True, highlight=False, markup=False, width=None if sys.stde
 def say(label: str, style: str, text: str) -> None:
     """A sentence for people on standard error, after a coloured label."""
     err.print(Text.assemble((label, style), " ", text), soft_wrap=True)
+
+
+@contextmanager
+def counting(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, and what to call with the number of things just done."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def rounded(value: float | None) -> str:
+    """A figure between 0 and 1."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def percent(value: float | None) -> str:
+    """A share."""
+    return "-" if value is None else f"{value:.1%}"
 
 
 def table(

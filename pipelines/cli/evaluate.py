@@ -7,16 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
-from pipelines.cli.console import err, out, say, table
+from pipelines.cli.console import counting, err, out, percent, rounded, say, table
+from pipelines.cli.evaluate_synthetic import measure_synthetic
 from pipelines.cli.work import Model, SchemaName, read_all, warn_of_placeholder
 from pipelines.evaluate.calibration import plot, require_plots
 from pipelines.evaluate.labels import Labels, load_labels, load_shots
@@ -26,7 +19,7 @@ from pipelines.evaluate.run import Evaluated, evaluate
 from pipelines.ingest import new_version
 from pipelines.readers import Read
 from pipelines.sources.files import FileSource
-from schemas.base import Schema
+from schemas.base import Schema, Shots
 from schemas.errors import ConfigurationError
 from workers.runtime import Runtime, get_runtime, set_runtime
 from workers.settings import get_settings
@@ -48,6 +41,15 @@ def measure(
     examples: Annotated[
         Path | None, typer.Option(help="Few-shot examples, or labels as such, instead of the schema's own.")
     ] = None,
+    shots: Annotated[
+        Shots | None, typer.Option(help="Which examples prompts show, instead of the schema's setting.")
+    ] = None,
+    synthetic: Annotated[
+        int | None,
+        typer.Option(
+            help="So many synthetic documents instead of labels; SCHEMA is a bundled one or `random`.", min=1
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
     plots: Annotated[Path | None, typer.Option(help="Directory for a reliability diagram as PNG.")] = None,
     out_file: Annotated[
@@ -61,6 +63,9 @@ def measure(
 
     A label is a line {"text", "gold"}, gold in clean values; fields that gold leaves out are not scored.
 
+    Synthetic documents are of templates, and with `random` of schemas, that `gleaner train` never shows; each comes
+    with examples of its own. Their figures are not stored.
+
     Example: gleaner eval receipt labels.jsonl --limit 100
     """
     if model:
@@ -69,8 +74,12 @@ def measure(
     if history:
         _show_history(runtime, schema, as_json=as_json)
         return
+    if synthetic:
+        measure_synthetic(runtime, schema, synthetic, as_json=as_json)
+        return
     _prepare(plots, out_file)
     chosen, file, loaded = _load(runtime, schema, labels, samples, examples)
+    chosen = _asked_with(chosen, shots)
     warn_of_placeholder(runtime)
     evaluated = _evaluate(runtime, chosen, loaded, limit)
     made = report(evaluated)
@@ -83,7 +92,7 @@ def measure(
     if as_json:
         print(json.dumps(asdict(made), ensure_ascii=False, indent=2))  # noqa: T201
     else:
-        _show(made, f"{schema}, {file.name}, checkpoint {runtime.checkpoint.name}")
+        _show(made, _title(chosen, file, runtime))
         out.print(f"evaluation {evaluation_id} is stored; compare with `gleaner eval --history {schema}`")
 
 
@@ -106,18 +115,22 @@ def _load(
     return schema, file, loaded
 
 
+def _asked_with(schema: Schema, shots: Shots | None) -> Schema:
+    """The schema with its examples chosen in another way, which is a version of its own."""
+    if shots is None:
+        return schema
+    return Schema(schema.model, schema.examples, schema.settings.model_copy(update={"shots": shots}))
+
+
+def _title(schema: Schema, file: Path, runtime: Runtime) -> str:
+    examples = f"the {schema.settings.shots} of {len(schema.examples)} examples"
+    return f"{schema.name}, {file.name}, checkpoint {runtime.checkpoint.name}, {examples}"
+
+
 def _evaluate(runtime: Runtime, schema: Schema, loaded: Labels, limit: int | None) -> Evaluated:
     labels = loaded.labels[:limit]
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err) as bar:
-        task = bar.add_task(f"eval {schema.name}", total=len(labels))
-        return evaluate(runtime, schema, labels, on_scored=lambda count: bar.advance(task, count))
+    with counting(f"eval {schema.name}", len(labels)) as advance:
+        return evaluate(runtime, schema, labels, on_scored=advance)
 
 
 def _store(runtime: Runtime, schema: Schema, file: Path, loaded: Labels, made: Report) -> int:
@@ -142,17 +155,17 @@ def _show(made: Report, title: str) -> None:
     states = ", ".join(f"{count} {state}" for state, count in asdict(made.states).items())
     out.print(f"{made.num_documents} documents: {states}")
     out.print(
-        f"exact records {_percent(made.exact_records)}, without case and punctuation "
-        f"{_percent(made.loose_exact_records)}"
+        f"exact records {percent(made.exact_records)}, without case and punctuation "
+        f"{percent(made.loose_exact_records)}"
     )
     backing, calibration, speed = made.backing, made.calibration, made.speed
     out.print(
-        f"copies that stand in their document {_percent(backing.grounded)}, "
-        f"values from examples {_percent(backing.leaked)}"
+        f"copies that stand in their document {percent(backing.grounded)}, "
+        f"values from examples {percent(backing.leaked)}"
     )
     out.print(
-        f"calibration error {_rounded(calibration.error)}; mean confidence if right "
-        f"{_rounded(calibration.if_right)}, if wrong {_rounded(calibration.if_wrong)}"
+        f"calibration error {rounded(calibration.error)}; mean confidence if right "
+        f"{rounded(calibration.if_right)}, if wrong {rounded(calibration.if_wrong)}"
     )
     out.print(
         f"{speed.documents_per_s:.2f} documents/s; {speed.prompt_tokens:,} prompt tokens, "
@@ -162,15 +175,7 @@ def _show(made: Report, title: str) -> None:
 
 def _row(name: str, strict: Figures, loose: Figures | None) -> tuple[Any, ...]:
     rates = (strict.precision, strict.recall, strict.f1, loose.f1 if loose else None, strict.null_rate)
-    return name, *map(_rounded, rates), strict.num_gold, strict.num_found, strict.num_right
-
-
-def _rounded(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
+    return name, *map(rounded, rates), strict.num_gold, strict.num_found, strict.num_right
 
 
 def _show_history(runtime: Runtime, schema: str, *, as_json: bool) -> None:
@@ -186,13 +191,14 @@ def _show_history(runtime: Runtime, schema: str, *, as_json: bool) -> None:
             each.id,
             each.created_at.strftime("%Y-%m-%d %H:%M"),
             each.schema_digest[:12],
+            each.shots,
             each.checkpoint,
             f"{each.labels} {each.labels_digest[:8]}",
             each.num_documents,
-            _rounded(each.figures["overall"]["f1"]),
-            _rounded(each.figures["loose"]["f1"]),
-            _percent(each.figures["exact_records"]),
-            _rounded(each.figures["calibration"]["error"]),
+            rounded(each.figures["overall"]["f1"]),
+            rounded(each.figures["loose"]["f1"]),
+            percent(each.figures["exact_records"]),
+            rounded(each.figures["calibration"]["error"]),
         )
         for each in stored
     ]
@@ -200,6 +206,7 @@ def _show_history(runtime: Runtime, schema: str, *, as_json: bool) -> None:
         "id",
         "created (UTC)",
         "version",
+        "shots",
         "checkpoint",
         "labels",
         "documents",

@@ -54,7 +54,8 @@ def show(
         }
         print(json.dumps(shown, ensure_ascii=False, indent=2))  # noqa: T201
         return
-    out.print(f"{schema.name}: version {schema.digest[:12]}, {len(schema.examples)} examples")
+    shown_of = f"{len(schema.examples)} examples, of which a prompt shows the {schema.settings.shots}"
+    out.print(f"{schema.name}: version {schema.digest[:12]}, {shown_of}")
     out.print(schema.form.description)
     out.print(table(("field", "type", "description"), _fields(schema.form, "")))
 

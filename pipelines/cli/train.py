@@ -43,7 +43,9 @@ def train(
     ] = None,
     synthetic_recipe: Annotated[
         str | None,
-        typer.Option(help="Mixture of synthetic documents: default, beginner, random, catalog, tiny."),
+        typer.Option(
+            help="Kinds of synthetic documents: default, beginner, random, catalog, tiny, or a bundled schema."
+        ),
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the optimizer.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the labels, instead of --steps.")] = None,

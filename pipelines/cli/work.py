@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Unpack
 
 import typer
+from pydantic import ByteSize, TypeAdapter, ValidationError
 from rich.text import Text
 
 from pipelines.cli.console import err, out, say
@@ -37,6 +38,13 @@ MaxFailures = Annotated[
 Backfill = Annotated[bool, typer.Option("--backfill", help="Let everything else go first.")]
 
 INTERRUPTED = 130
+
+
+def _bytes(text: str) -> int:
+    try:
+        return TypeAdapter(ByteSize).validate_python(text)
+    except ValidationError:
+        raise typer.BadParameter(f"{text!r} is not a size as 4GB or 500MiB.") from None
 
 
 def run(
@@ -110,6 +118,14 @@ def worker(
     devices: Annotated[
         str | None, typer.Option(help="A process each, started again when it dies: all, or cuda:0,cuda:1.")
     ] = None,
+    kv_memory: Annotated[
+        int | None,
+        typer.Option(
+            parser=_bytes,
+            metavar="SIZE",
+            help="Most memory of the KV cache, as 4GB; default GLEANER_KV_MEMORY.",
+        ),
+    ] = None,
 ) -> None:
     """Load the checkpoint once and work jobs off until stopped (SIGTERM hands back what has not started).
 
@@ -117,11 +133,11 @@ def worker(
     """
     if devices:
         require_broker(get_settings(), "worker", "`gleaner run` works without one")
-        given = {"--model": model, "--concurrency": concurrency}
+        given = {"--model": model, "--concurrency": concurrency, "--kv-memory": kv_memory}
         arguments = [str(part) for pair in given.items() if pair[1] is not None for part in pair]
         command = [sys.executable, "-m", "pipelines.cli", "worker", *arguments]
         raise typer.Exit(fleet.Fleet(fleet.devices(devices), command).run())
-    runtime = _runtime(model=model, device=device, concurrency=concurrency)
+    runtime = _runtime(model=model, device=device, concurrency=concurrency, kv_memory=kv_memory)
     require_broker(runtime.settings, "worker", "`gleaner run` works without one")
     raise typer.Exit(serve(runtime))
 

@@ -81,7 +81,7 @@ def load_shots(path: Path, schema: Schema, labels: Labels) -> tuple[Schema, int]
             f"{MIN_EXAMPLES} are needed.",
             hint='Write lines of {"text": "...", "record": {...}} whose values stand in the text.',
         )
-    return Schema(schema.model, shots), len(lines) - len(shots)
+    return Schema(schema.model, shots, schema.settings), len(lines) - len(shots)
 
 
 def _shot(line: dict[str, Any], schema: Schema) -> Example | None:

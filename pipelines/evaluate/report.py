@@ -37,7 +37,7 @@ class Backing:
 
     # of the copied values, the share that stands in its document
     grounded: float | None
-    # of the copied and inferred values, the share that stands in an example and not in its document
+    # of the copied and inferred values, the share that stands in an example of the prompt and not in its document
     leaked: float | None
 
 
@@ -132,18 +132,18 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _backing(schema: Schema, scored: Iterable[Scored]) -> Backing:
-    evidence = [
-        (each.label.text or "", item)
-        for each in scored
-        if each.extraction
-        for item in each.extraction.evidence
-        if item.state in _COPIED or item.state is State.INFERRED
-    ]
-    copied = [item.state in _STANDING for _, item in evidence if item.state in _COPIED]
-    # the prompt's examples are among the schema's
     examples = [f"{example.text}\n{dump(example.record)}" for example in schema.examples]
-    leaked = sum(_is_leaked(str(item.value), text, examples) for text, item in evidence)
-    return Backing(grounded=share(sum(copied), len(copied)), leaked=share(leaked, len(evidence)))
+    standing: list[bool] = []
+    leaking: list[bool] = []
+    for each in scored:
+        extraction, text = each.extraction, each.label.text or ""
+        shown = [examples[number] for number in extraction.shots] if extraction else []
+        for item in extraction.evidence if extraction else ():
+            if item.state in _COPIED:
+                standing.append(item.state in _STANDING)
+            if item.state in _COPIED or item.state is State.INFERRED:
+                leaking.append(_is_leaked(str(item.value), text, shown))
+    return Backing(grounded=share(sum(standing), len(standing)), leaked=share(sum(leaking), len(leaking)))
 
 
 def _is_leaked(value: str, document: str, examples: Iterable[str]) -> bool:
@@ -185,6 +185,7 @@ def details(scored: Scored) -> dict[str, Any]:
         "faults": [": ".join(filter(None, (fault.path, fault.message))) for fault in faults],
         "answer": extraction.answer if extraction else None,
         "wire_record": extraction.wire_record if extraction else None,
+        "shots": list(extraction.shots) if extraction else [],
         "errors": errors,
     }
 

@@ -29,14 +29,14 @@ def found_values(schema: Schema, extraction: Extraction) -> dict[str, Any] | Non
         return extraction.validated.record
     if extraction.wire_record is None:
         return None
-    return _converted_object(schema.form, extraction.wire_record)
+    return converted_object(schema.form, extraction.wire_record)
 
 
 def _converted(form: Form, value: Any) -> Any:
     if value is None:
         return None
     if isinstance(form, ObjectForm):
-        return _converted_object(form, value)
+        return converted_object(form, value)
     if isinstance(form, ListForm):
         return [_converted(form.item, item) for item in value]
     if form.choices or not isinstance(value, str):
@@ -47,7 +47,8 @@ def _converted(form: Form, value: Any) -> Any:
         return Unread(value)
 
 
-def _converted_object(form: ObjectForm, value: dict[str, Any]) -> dict[str, Any]:
+def converted_object(form: ObjectForm, value: dict[str, Any]) -> dict[str, Any]:
+    """A wire record's values by field; what does not read as its type is `Unread`."""
     return {name: _converted(item, _printed(item, name, value)) for name, item in form.fields}
 
 

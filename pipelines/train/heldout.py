@@ -57,11 +57,11 @@ class HeldOut:
     def _exact(self, model: HrmTextForCausalLM) -> float:
         # imported here: it needs llguidance, which training does not
         from workers.engine.checkpoint import Loaded
+        from workers.engine.engine import HrmTextEngine
         from workers.engine.protocol import Checkpoint, Request
-        from workers.engine.transformers_engine import TransformersEngine
 
         identity = Checkpoint(name="in training", digest="")
-        engine = TransformersEngine(Loaded(checkpoint=identity, model=model, tokenizer=self._tokenizer))
+        engine = HrmTextEngine(Loaded(checkpoint=identity, model=model, tokenizer=self._tokenizer))
         requests = [
             Request(
                 prompt=sample.ids[: sample.num_prompt].tolist(),

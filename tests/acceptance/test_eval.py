@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli.main import app
+from pipelines.train.data import Synthetic
 from schemas.registry import Registry
+from schemas.wire import dump
 from tests.cases import parcels
 from tests.cases.worlds import make_runtime
 from workers.engine import placeholder
 from workers.runtime import Runtime, set_runtime
+from workers.testing import ScriptedEngine
 
 TEXTS = [parcels.text("Ito", "4 pans"), parcels.text("Bolt Ltd", "1 lamp"), parcels.text("Kim", "2 mops")]
 Gleaner = Callable[..., str]
@@ -106,6 +110,32 @@ def test_examples_may_come_from_a_file_of_labels(
     assert prompt.count(TEXTS[0]) == 1
 
 
+def test_both_ways_of_choosing_examples_are_compared(
+    gleaner: Gleaner, runtime: Runtime, labels: Path, tmp_path: Path
+) -> None:
+    """Of a hundred, those that hold what the document holds are shown, the nearest last; both figures are kept."""
+    train = tmp_path / "train.jsonl"
+    things = ["rugs", "pans", "lamps", "mops"]
+    texts = [parcels.text(f"Person {n}", f"3 {things[n % 4]}", weight=f"{n}.5") for n in range(100)]
+    lines = ({"text": text, "gold": parcels.record(text)} for text in texts)
+    train.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    engine: Any = runtime.engine
+    shown = {}
+    for shots in ("first", "nearest"):
+        engine.requests.clear()
+        printed = gleaner("eval", "parcel", labels, "--examples", train, "--shots", shots)
+        assert f"the {shots} of 100 examples" in " ".join(printed.split())
+        prompts = [engine.prompt_text(request) for request in engine.requests]
+        shown[shots] = [[text for text in texts if text in prompt] for prompt in prompts]
+    assert shown["first"] == [texts[:8]] * 3
+    # 4 pans, 1 lamp, 2 mops
+    assert shown["nearest"] == [texts[1:33:4], texts[0:8], texts[3:35:4]]
+    stored = json.loads(gleaner("eval", "--history", "parcel", "--json"))
+    assert [each["shots"] for each in stored] == ["first", "nearest"]
+    assert len({each["schema_digest"] for each in stored}) == 2
+    assert "nearest" in gleaner("eval", "--history", "parcel")
+
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -143,3 +173,13 @@ def test_an_error_is_one_sentence(tmp_path: Path, arguments: tuple[str, ...], me
     ran = real_gleaner(tmp_path, "eval", *arguments)
     assert ran.returncode == 1
     assert message in ran.stderr and "Traceback" not in ran.stderr
+
+
+def test_synthetic_documents_are_measured(gleaner: Gleaner, runtime: Runtime) -> None:
+    answers = {
+        task.example.text: dump(task.example.record)
+        for task in islice(Synthetic(recipe="random", seed=0).tasks("eval"), 3)
+    }
+    set_runtime(Runtime(runtime.settings, engine=ScriptedEngine(answers, max_positions=40_000)))
+    made = json.loads(gleaner("eval", "random", "--synthetic", "3", "--json"))
+    assert made["num_documents"] == 3 and made["overall"]["f1"] == 1.0

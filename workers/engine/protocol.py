@@ -60,12 +60,20 @@ class Token:
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What one completion took; the seconds run from the start of its batch to its own end."""
+    """What one completion took; the seconds run from the first step to its end, without waiting before it."""
 
     prompt_tokens: int
     output_tokens: int
+    # steps of the model, each over all rows in hand
     forwards: int
     seconds: float
+    # of the prompt, taken from a cache
+    cached_tokens: int = 0
+    # of the output, those that the grammar left no choice about
+    forced_tokens: int = 0
+    # fed as a guess, and those of them that were right
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

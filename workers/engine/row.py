@@ -1,99 +1,151 @@
 """One request on its way through the decoder: its grammar, its tokens and its end."""
 
 import time
+from collections.abc import Sequence
+from itertools import takewhile
 
-import numpy as np
-import numpy.typing as npt
-
-from schemas.errors import GleanerError, GrammarError, PromptError
-from workers.engine import grammar
+from schemas.errors import GleanerError, PromptError
+from workers.engine.cache import Span
+from workers.engine.choice import Chooser, Scores
 from workers.engine.protocol import Completion, Finish, Request, Token, Usage
 from workers.engine.tokenizer import PlainTokenizer
 
 
 class Row:
-    """The answer to one request, token by token, until `finish` is set."""
+    """The answer to one request, until `finish` is set.
+
+    A step feeds what is not in the cache yet and perhaps a draft, a guess of how the answer goes on; `read` chooses
+    tokens from the scores behind them, as far as the draft was right. What the grammar forces is never asked for.
+    """
 
     def __init__(self, request: Request, tokenizer: PlainTokenizer, max_positions: int) -> None:
         self.request = request
         self.finish: Finish | None = None
+        # while the row has a place in the cache
+        self.span: Span | None = None
+        self.draft: Sequence[int] = ()
         self._tokenizer = tokenizer
-        self._start_s = time.monotonic()
-        self._end_s = self._start_s
+        self._start_s = self._end_s = time.monotonic()
         self._tokens: list[Token] = []
-        self._forwards = 0
+        self.answer: list[int] = []
+        # tokens of the answer in the cache; None if the prompt is not there either
+        self._num_fed: int | None = None
+        self._forwards = self._num_forced = self._num_drafted = self._num_accepted = 0
         self._error: GleanerError | None = None
         try:
             check_positions(request, max_positions)
-            self._matcher = grammar.matcher(
-                grammar.build(request.form, request.document), tokenizer.for_grammar
-            )
-        except GleanerError as exc:
-            self._fail(exc)
-        else:
+            self._chooser = Chooser(request, tokenizer)
             self._end_by_limits()
+            self._append_forced()
+        except GleanerError as exc:
+            self.fail(exc)
 
     @property
-    def last_token(self) -> int:
-        return self._tokens[-1].id
+    def num_places(self) -> int:
+        """Tokens that the prompt and its answer may reach."""
+        return len(self.request.prompt) + self.request.max_new_tokens
 
-    def allowed(self) -> npt.NDArray[np.bool_]:
-        """Which tokens may come next, [vocabulary]; none at all if the grammar broke, which ends the row."""
-        packed = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
-        mask = np.unpackbits(packed, count=self._tokenizer.size, bitorder="little").astype(np.bool_)
-        try:
-            grammar.raise_if_broken(self._matcher)
-            if not mask.any():
-                raise GrammarError("The grammar of the request came to a dead end.")
-        except GrammarError as exc:
-            self._fail(exc)
-            return np.zeros_like(mask)
-        return mask
+    @property
+    def num_cached(self) -> int:
+        """Tokens of the prompt and the answer that the next step finds in the cache."""
+        return 0 if self._num_fed is None else len(self.request.prompt) + self._num_fed
 
-    def append(self, token: int, logprob: float) -> None:
-        """Take the chosen token and see whether the answer ends with it."""
-        if self.finish:
-            return
-        self._forwards += 1
-        self._matcher.consume_token(token)
-        text = self._tokenizer.token_bytes(token)
-        self._tokens.append(Token(id=token, text=text, logprob=logprob))
-        try:
-            grammar.raise_if_broken(self._matcher)
-        except GrammarError as exc:
-            self._fail(exc)
-            return
-        # the grammar is complete, so <|box_end|> is the only thing left to say: it is not asked for
-        if self._matcher.is_stopped():
-            self._end(Finish.STOP)
-        else:
+    @property
+    def num_block(self) -> int:
+        """Tokens of the next step that see each other: the prompt, once."""
+        return len(self.request.prompt) if self._num_fed is None else 0
+
+    def start(self, span: Span) -> None:
+        """Have places in the cache; the time limit runs from the first time."""
+        self.span = span
+        if not self._forwards:
+            self._start_s = time.monotonic()
             self._end_by_limits()
+
+    def leave(self) -> None:
+        """Lose the places in the cache; the answer so far is kept, and fed again."""
+        self.span = self._num_fed = None
+        self.draft = ()
+
+    def feed(self) -> list[int]:
+        """The tokens of the next step; the scores behind the last `1 + len(draft)` of them are read."""
+        room = self.request.max_new_tokens - len(self._tokens)
+        self.draft = self.draft[:room]
+        new = [*self.answer[self._num_fed or 0 :], *self.draft]
+        return new if self._num_fed is not None else [*self.request.prompt, *new]
+
+    def read(self, scores: Scores) -> None:
+        """Write on by what the model scored behind the last token and behind each of the draft."""
+        base, right = len(self._tokens), 0
+        self._forwards += 1
+        try:
+            while True:
+                self._append(*self._chooser.choose(scores, right))
+                self._append_forced()
+                written = self.answer[base:]
+                right = num_equal(self.draft, written)
+                # scores behind what was written and fed are as good as those of a step of their own
+                if self.finish or right < len(written):
+                    break
+        except GleanerError as exc:
+            self.fail(exc)
+        self._num_drafted += len(self.draft)
+        self._num_accepted += right
+        self._num_fed = base + right
+        self.draft = ()
+
+    def fail(self, error: GleanerError) -> None:
+        """End with what is wrong with this request alone."""
+        self._error = error
+        self._end(Finish.ERROR)
 
     def completion(self) -> Completion:
         """What became of the request; only after its end."""
         usage = Usage(
             prompt_tokens=len(self.request.prompt),
             output_tokens=len(self._tokens),
+            forced_tokens=self._num_forced,
+            drafted_tokens=self._num_drafted,
+            accepted_tokens=self._num_accepted,
             forwards=self._forwards,
             seconds=self._end_s - self._start_s,
         )
         finish = self.finish or Finish.ERROR
         return Completion(tokens=tuple(self._tokens), finish=finish, usage=usage, error=self._error)
 
+    def _append_forced(self) -> None:
+        """Write what the grammar leaves no choice about; of the ways to spell it, it allows one."""
+        for token in self._chooser.forced() if not self.finish else ():
+            self._append(token, 0.0)
+            self._num_forced += 1
+            if self.finish:
+                break
+
+    def _append(self, token: int, logprob: float) -> None:
+        text = self._tokenizer.token_bytes(token)
+        self._tokens.append(Token(id=token, text=text, logprob=logprob))
+        self.answer.append(token)
+        # the grammar is complete, so <|box_end|> is the only thing left to say: it is not asked for
+        if self._chooser.take(token):
+            self._end(Finish.STOP)
+        else:
+            self._end_by_limits()
+
     def _end_by_limits(self) -> None:
         limit_s = self.request.time_limit_s
         if len(self._tokens) >= self.request.max_new_tokens:
             self._end(Finish.LENGTH)
-        elif limit_s is not None and time.monotonic() - self._start_s >= limit_s:
+        elif limit_s is not None and self.span and time.monotonic() - self._start_s >= limit_s:
             self._end(Finish.TIME)
-
-    def _fail(self, error: GleanerError) -> None:
-        self._error = error
-        self._end(Finish.ERROR)
 
     def _end(self, finish: Finish) -> None:
         self.finish = finish
         self._end_s = time.monotonic()
+
+
+def num_equal(one: Sequence[int], other: Sequence[int]) -> int:
+    """The number of tokens at the start of which two lists are the same."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def check_positions(request: Request, max_positions: int) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from workers.store.models import CheckpointRow, Evaluation, SchemaVersion
 
@@ -30,6 +30,8 @@ class StoredEvaluation:
     id: int
     created_at: datetime
     schema_digest: str
+    # how the schema version chooses examples
+    shots: str
     checkpoint: str
     labels: str
     labels_digest: str
@@ -50,6 +52,8 @@ def list_evaluations(conn: Connection, schema: str) -> list[StoredEvaluation]:
             Evaluation.id,
             Evaluation.created_at,
             SchemaVersion.digest.label("schema_digest"),
+            # older versions could not choose
+            func.coalesce(SchemaVersion.settings["shots"].as_string(), "first").label("shots"),
             CheckpointRow.name.label("checkpoint"),
             Evaluation.labels,
             Evaluation.labels_digest,

@@ -38,15 +38,19 @@ class Plan:
     is_opaque: bool
 
 
-def draw_plan(rng: Random, split: Split) -> Plan:
-    """A schema of 1 to 12 fields."""
+def draw_plan(rng: Random, split: Split, *, is_small: bool = False) -> Plan:
+    """A schema of 1 to 12 fields; a small one has no more than 3, of one value each."""
     domain = _domain(rng, split)
     region = draw_region(rng)
-    chosen, rest = _choose(rng, domain)
+    chosen, rest = _choose_few(rng, domain) if is_small else _choose(rng, domain)
     names = _Names(rng, split)
     fields = tuple(_field(rng, concept, region, names) for concept in chosen)
     distractors = tuple(_field(rng, concept, region, names) for concept in rest)
-    summary = (("summary", Leaf(kind=Kind.INFERRED, max_length=500)),) if rng.random() < 0.02 else ()
+    summary = (
+        (("summary", Leaf(kind=Kind.INFERRED, max_length=500)),)
+        if rng.random() < 0.02 and not is_small
+        else ()
+    )
     form = ObjectForm(
         fields=(*((field.name, field.form) for field in fields), *summary),
         description=f"A {domain.titles[0].lower()}.",
@@ -81,6 +85,13 @@ def _choose(rng: Random, domain: Domain) -> tuple[list[Concept], list[Concept]]:
     chosen = chosen or [concept for concept in concepts if concept.shape == "one"][:2]
     rest = [concept for concept in concepts if concept not in chosen]
     return chosen, rest[: rng.choice((0, 1, 2, 2, 3, 4, 6, 12))]
+
+
+def _choose_few(rng: Random, domain: Domain) -> tuple[list[Concept], list[Concept]]:
+    concepts = [concept for concept in domain.concepts if concept.shape == "one"]
+    rng.shuffle(concepts)
+    wanted = rng.choice((1, 2, 2, 3))
+    return concepts[:wanted], concepts[wanted : wanted + rng.choice((0, 0, 1, 2))]
 
 
 class _Names:

@@ -18,6 +18,8 @@ from schemas.wire import dump
 # a change of what a seed gives makes a new version
 VERSION = 2
 MAX_EXAMPLES = 8
+# documents drawn for one that reads; some schemas have none in some templates
+_TRIES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,21 +64,39 @@ class Recipe:
     )
     # the most characters of a sample -> weight
     sizes: Mapping[int, float] = field(
-        default_factory=lambda: {1_500: 3.0, 2_500: 3.0, 5_000: 2.0, 10_000: 2.0}
+        default_factory=lambda: {1_500: 4.0, 3_000: 3.0, 6_000: 2.0, 10_000: 1.0}
     )
-    # so many first samples are of the smallest size: from short prompts copying is learned sooner
-    short_first: int = 0
     max_examples: int = MAX_EXAMPLES
     # the share of samples whose documents are all of one template
     uniform: float = 0.35
+    # the first samples to learn from follow another recipe
+    lead: "Lead | None" = None
+
+    def at(self, index: int) -> "Recipe":
+        """The recipe that the sample of an index follows."""
+        return self.lead.recipe.at(index) if self.lead and index < self.lead.until else self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lead:
+    """What comes first: the samples before an index."""
+
+    recipe: Recipe
+    until: int
+
+
+# copying is learned from a few lines at once, and from whole documents hardly ever
+_DRILLS = Recipe(shares={"drill": 1.0}, sizes={700: 1.0}, max_examples=3)
+_SHORT = Recipe(sizes={1_500: 1.0}, lead=Lead(recipe=_DRILLS, until=32_000))
 
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "default": Recipe(),
         # for a model that knows nothing yet
-        "beginner": Recipe(short_first=25_000),
-        "random": Recipe(shares={"random": 1.0}),
+        "beginner": Recipe(lead=Lead(recipe=_SHORT, until=50_000)),
+        # one kind alone: `random`, or a schema of the catalog
+        **{name: Recipe(shares={name: 1.0}) for name in Recipe().shares},
         "catalog": Recipe(
             shares={name: share for name, share in Recipe().shares.items() if name != "random"}
         ),
@@ -95,28 +115,32 @@ def samples(
 
 def sample(seed: int, index: int, *, split: Split, recipe: Recipe) -> Sample:
     """The sample of a seed and index: the same on every machine."""
+    recipe = recipe.at(index) if split == "train" else recipe
     for attempt in count():
         rng = Random(f"{VERSION} {seed} {split} {index} {attempt}")
         writer = WRITERS[rng.choices(list(recipe.shares), list(recipe.shares.values()))[0]](rng, split)
-        sizes = recipe.sizes if index >= recipe.short_first else {min(recipe.sizes): 1.0}
-        max_chars = rng.choices(list(sizes), list(sizes.values()))[0]
+        max_chars = rng.choices(list(recipe.sizes), list(recipe.sizes.values()))[0]
         drawn = _draw(rng, writer, recipe, max_chars)
-        if drawn.num_chars <= max_chars:
+        if drawn and drawn.num_chars <= max_chars:
             return drawn
     raise AssertionError
 
 
-def _draw(rng: Random, writer: Writer, recipe: Recipe, max_chars: int) -> Sample:
-    """A document and as many examples as were drawn and fit; of two at least."""
+def _draw(rng: Random, writer: Writer, recipe: Recipe, max_chars: int) -> Sample | None:
+    """A document and as many examples as were drawn and fit, of two at least; None if one cannot be written."""
     template = rng.choice(writer.templates)
     is_uniform = writer.is_uniform or rng.random() < recipe.uniform
     # examples are mostly short: most of the room is the document's
     written = _write(writer, template, rng, max_chars * 7 // 10)
+    if not written:
+        return None
     room = max_chars - len(written.text) - len(dump(written.record))
     examples: list[Example] = []
     for _ in range(rng.randint(MIN_EXAMPLES, recipe.max_examples)):
         other = template if is_uniform else rng.choice(writer.templates)
         shown = _write(writer, other, rng, max_chars // rng.choice((4, 8, 12, 12)))
+        if not shown:
+            return None
         example = Example(text=clean(shown.text), record=shown.record)
         room -= _size(example)
         if room < 0 and len(examples) >= MIN_EXAMPLES:
@@ -132,10 +156,9 @@ def _draw(rng: Random, writer: Writer, recipe: Recipe, max_chars: int) -> Sample
     )
 
 
-def _write(writer: Writer, template: str, rng: Random, room: int) -> Written:
-    while True:
-        if written := writer.write(template, rng, room=room):
-            return written
+def _write(writer: Writer, template: str, rng: Random, room: int) -> Written | None:
+    tries = (writer.write(template, rng, room=room) for _ in range(_TRIES))
+    return next(filter(None, tries), None)
 
 
 def preview(drawn: Iterator[Sample], number: int) -> str:

@@ -69,6 +69,27 @@ class RandomWriter:
         return page.sheet.finish(spoil(text, rng), record, upper=rng.random() < 0.06)
 
 
+class DrillWriter:
+    """A few lines of a small schema, each a label and its value."""
+
+    is_uniform = True
+
+    def __init__(self, rng: Random, split: Split) -> None:
+        self._plan = draw_plan(rng, split, is_small=True)
+        self.form = self._plan.form
+        self.name = "drill"
+        self.templates = _templates(split, ("drill",))
+        self._seed = rng.random()
+
+    def write(self, template: str, rng: Random, *, room: int) -> Written | None:
+        labels = Labels(self._plan, f"{template} {self._seed}")
+        page, record = fill(self._plan, labels, template, rng)
+        dice = page.dice()
+        mark, joint = dice.choice((": ", " ", " = ", ":\n")), dice.choice(("\n", "\n", "; ", ", "))
+        text = joint.join(f"{fact.label}{mark}{fact.text}" for fact in page.plain())
+        return page.sheet.finish(text or page.title, record)
+
+
 CatalogGenre = Callable[[Sheet, Random], Draft]
 
 
@@ -103,6 +124,7 @@ def _for_catalog(
 
 WRITERS: Mapping[str, Callable[[Random, Split], Writer]] = {
     "random": RandomWriter,
+    "drill": DrillWriter,
     "receipt": _for_catalog(Receipt, receipt.GENRES),
     "invoice": _for_catalog(Invoice, invoice.GENRES),
     "support_ticket": _for_catalog(SupportTicket, support_ticket.GENRES),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from workers.engine.protocol import Checkpoint
 from workers.store.evaluations import NewEvaluation, list_evaluations, put_evaluation
 from workers.store.session import reading, transaction
@@ -26,6 +28,16 @@ def test_evaluations_of_all_versions_of_a_schema_are_listed_in_their_order(world
     assert [(each.labels, each.num_documents) for each in stored] == [("dev.jsonl", 3), ("x.jsonl", 5)]
     assert stored[0].figures == FIGURES
     assert stored[0].created_at.tzinfo is not None and stored[0].created_at <= stored[1].created_at
+
+
+def test_an_evaluation_says_how_its_schema_version_chooses_examples(world):
+    """A version from before there was a choice showed the first."""
+    chosen = replace(world.version("v2"), settings={"shots": "nearest"})
+    with transaction(world.engine) as conn:
+        for version_id in (world.version_id, put_schema_version(conn, chosen)):
+            put_evaluation(conn, new(world, version_id, world.checkpoint_id))
+    with reading(world.engine) as conn:
+        assert [each.shots for each in list_evaluations(conn, "invoice")] == ["first", "nearest"]
 
 
 def test_the_same_measurement_is_stored_each_time(world):

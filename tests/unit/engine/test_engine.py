@@ -1,98 +1,37 @@
 import dataclasses
 import itertools
 import json
-import random
+import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from llguidance import LLParserLimits
 
 from schemas import wire
 from schemas.errors import DeviceError, GrammarError, PromptError
-from schemas.forms import Kind, Leaf, ListForm, ObjectForm
-from workers.engine import checkpoint, grammar
-from workers.engine.forward import Batch
-from workers.engine.protocol import Completion, Finish, Request
-from workers.engine.transformers_engine import TransformersEngine
-
-FORM = ObjectForm(
-    fields=(
-        ("name", Leaf(kind=Kind.TEXT, max_length=30)),
-        ("paid", Leaf(kind=Kind.BOOLEAN)),
-        ("lines", ListForm(item=Leaf(kind=Kind.TEXT, max_length=30), max_items=4)),
-        ("total", Leaf(kind=Kind.DECIMAL, max_length=30)),
-    )
-)
-WORDS = [
-    "ACME",
-    "SDN",
-    "BHD",
-    "Total:",
-    "RM",
-    "1,234.50",
-    "Müller",
-    "漢字",
-    "🧾",
-    'say "x"',
-    "due",
-    "3rd",
-    "March\n",
-]
+from schemas.forms import Kind, Leaf, ObjectForm
+from tests.cases.prompts import ids, logprobs, request_of, requests_of
+from workers.engine import engine as loop
+from workers.engine import grammar
+from workers.engine.cache import Arena
+from workers.engine.engine import HrmTextEngine
+from workers.engine.network import Network
+from workers.engine.protocol import Finish
+from workers.engine.row import Row
+from workers.engine.step import step
 
 
 @pytest.fixture(scope="module")
-def engine(tiny_checkpoint: Path) -> TransformersEngine:
-    return TransformersEngine.load(tiny_checkpoint, device="cpu", batch_size=8)
+def engine(tiny_checkpoint: Path) -> HrmTextEngine:
+    return HrmTextEngine.load(tiny_checkpoint, device="cpu", kv_memory=64 << 20)
 
 
-def request_of(engine: TransformersEngine, document: str, **facts: Any) -> Request:
-    text = engine.tokenizer.encode(f"Text:\n{document}\nJSON:")
-    prompt = [engine.tokenizer.special("<|im_start|>"), *text, engine.tokenizer.special("<|im_end|>")]
-    return Request(**({"prompt": prompt, "document": document, "form": FORM, "max_new_tokens": 120} | facts))
-
-
-def requests_of(engine: TransformersEngine, count: int = 10) -> list[Request]:
-    """Prompts of about 15 to 250 tokens."""
-    rng = random.Random(3)
-    lengths = [5 + 9 * i for i in range(count)]
-    rng.shuffle(lengths)
-    return [request_of(engine, " ".join(rng.choice(WORDS) for _ in range(n))) for n in lengths]
-
-
-def ids(completion: Completion) -> list[int]:
-    return [token.id for token in completion.tokens]
-
-
-def logprobs(completion: Completion) -> list[float]:
-    return [token.logprob for token in completion.tokens]
-
-
-def recompute(engine: TransformersEngine, request: Request, prompt_type: int = 1) -> list[tuple[int, float]]:
-    """The same answer without cache, padding or batch: one whole PrefixLM forward a token."""
-    model = engine._loaded.model
-    matcher = grammar.matcher(grammar.build(request.form, request.document), engine.tokenizer.for_grammar)
-    answer: list[tuple[int, float]] = []
-    while not matcher.is_stopped() and len(answer) < request.max_new_tokens:
-        text = torch.tensor([[*request.prompt, *(token for token, _ in answer)]])
-        types = torch.tensor([[prompt_type] * len(request.prompt) + [0] * len(answer)])
-        with torch.inference_mode():
-            logits = model(text, token_type_ids=types, use_cache=False).logits[0, -1]
-        bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
-        mask = torch.from_numpy(np.unpackbits(bits, count=len(logits), bitorder="little")).bool()
-        allowed = logits.masked_fill(~mask, -torch.inf).log_softmax(dim=0)
-        token = int(allowed.argmax())
-        answer.append((token, float(allowed[token])))
-        matcher.consume_token(token)
-    return answer
-
-
-def test_answers_are_wire_records(engine: TransformersEngine) -> None:
-    for completion in engine.complete(requests_of(engine)):
+def test_answers_are_wire_records(engine: HrmTextEngine) -> None:
+    for completion in engine.complete(requests_of(engine.tokenizer)):
         assert completion.finish is Finish.STOP
         assert completion.error is None
         record = json.loads(completion.text)
@@ -100,111 +39,124 @@ def test_answers_are_wire_records(engine: TransformersEngine) -> None:
         assert list(record) == ["name", "paid", "lines", "total"]
 
 
-@pytest.fixture(scope="module", params=[(torch.float32, 1e-4), (torch.float64, 1e-6)], ids=["fp32", "fp64"])
-def exact(request: pytest.FixtureRequest, tiny_checkpoint: Path) -> tuple[TransformersEngine, float]:
-    """An engine and how near its log-probabilities must be; fp64 leaves no room for a fault to pass as rounding."""
-    dtype, tolerance = request.param
-    loaded = checkpoint.load(tiny_checkpoint, "cpu")
-    loaded.model.to(dtype)
-    return TransformersEngine(loaded, batch_size=8), tolerance
-
-
-def test_batches_equal_one_by_one(exact: tuple[TransformersEngine, float]) -> None:
-    engine, tolerance = exact
-    requests = requests_of(engine)
-    together = engine.complete(requests)
-    alone = [engine.complete([request])[0] for request in requests]
-    assert [ids(c) for c in together] == [ids(c) for c in alone]
-    for a, b in zip(together, alone, strict=True):
-        assert logprobs(a) == pytest.approx(logprobs(b), abs=tolerance)
-    # rows of one batch ended at different times, so the test saw rows leave
-    assert len({len(ids(c)) for c in together}) > 3
-
-
-def test_answers_equal_a_recompute_without_cache(exact: tuple[TransformersEngine, float]) -> None:
-    engine, tolerance = exact
-    requests = requests_of(engine)
-    completions = engine.complete(requests)
-    for request, completion in list(zip(requests, completions, strict=True))[:6]:
-        expected = recompute(engine, request)
-        assert ids(completion) == [token for token, _ in expected]
-        assert logprobs(completion) == pytest.approx([logprob for _, logprob in expected], abs=tolerance)
-
-
-def test_a_causal_prompt_would_give_another_answer(engine: TransformersEngine) -> None:
-    """So the tests above would fail if the engine forgot token_type_ids."""
-    requests = requests_of(engine)
-    causal = [[token for token, _ in recompute(engine, request, prompt_type=0)] for request in requests[:3]]
-    assert all(ids(c) != expected for c, expected in zip(engine.complete(requests[:3]), causal, strict=True))
-
-
-def test_logprobs_are_among_what_the_grammar_allows(engine: TransformersEngine) -> None:
+def test_logprobs_are_among_what_the_grammar_allows(engine: HrmTextEngine) -> None:
     form = ObjectForm(fields=(("a", Leaf(kind=Kind.CHOICE, choices=("yes", "no"))),))
-    completion = engine.complete([request_of(engine, "x", form=form)])[0]
+    completion = engine.complete([request_of(engine.tokenizer, "x", form=form)])[0]
     assert all(logprob <= 0 for logprob in logprobs(completion))
     # all but the choice is forced
     assert sum(logprob < -1e-6 for logprob in logprobs(completion)) <= 2
     assert completion.tokens[0].logprob == 0
 
 
-def test_usage(engine: TransformersEngine) -> None:
-    request = request_of(engine, "ACME 12")
-    usage = engine.complete([request])[0].usage
+def test_usage(engine: HrmTextEngine) -> None:
+    request = request_of(engine.tokenizer, "ACME 12")
     completion = engine.complete([request])[0]
+    usage = completion.usage
     assert usage.prompt_tokens == len(request.prompt)
-    assert usage.output_tokens == usage.forwards == len(completion.tokens)
+    assert usage.output_tokens == len(completion.tokens) == usage.forwards + usage.forced_tokens
+    assert usage.forced_tokens > 10
     assert usage.seconds > 0
 
 
-def test_limits_and_faults_are_each_requests_own(engine: TransformersEngine) -> None:
-    whole = requests_of(engine, 3)
+def test_limits_and_faults_are_each_requests_own(engine: HrmTextEngine) -> None:
+    whole = requests_of(engine.tokenizer, 3)
     choiceless = ObjectForm(fields=(("a", Leaf(kind=Kind.CHOICE)),))
+
+    def ask(document: str = "ACME", **facts: Any) -> Any:
+        return request_of(engine.tokenizer, document, **facts)
+
     requests = [
-        request_of(engine, "ACME " * 9, max_new_tokens=5),
+        ask("ACME " * 9, max_new_tokens=5),
         whole[0],
-        request_of(engine, "ACME", time_limit_s=0.0),
-        request_of(engine, "ACME", max_new_tokens=4090),
+        ask(time_limit_s=0.0),
+        ask(max_new_tokens=4090),
         whole[1],
-        request_of(engine, "ACME", form=choiceless),
-        request_of(engine, "ACME", prompt=[]),
+        ask(form=choiceless),
+        ask(prompt=[]),
         whole[2],
+        ask(max_new_tokens=0),
     ]
     done = engine.complete(requests)
-    finishes = [c.finish for c in done]
-    stop, error = Finish.STOP, Finish.ERROR
-    assert finishes == [Finish.LENGTH, stop, Finish.TIME, error, stop, error, error, stop]
-    assert len(done[0].tokens) == 5
+    stop, error, length = Finish.STOP, Finish.ERROR, Finish.LENGTH
+    assert [c.finish for c in done] == [length, stop, Finish.TIME, error, stop, error, error, stop, length]
+    assert [len(done[i].tokens) for i in (0, 8)] == [5, 0]
     assert [type(c.error) for c in done if c.error] == [PromptError, GrammarError, PromptError]
     assert [ids(done[i]) for i in (1, 4, 7)] == [ids(c) for c in engine.complete(whole)]
 
 
-def test_an_answer_may_fill_the_positions_exactly(engine: TransformersEngine) -> None:
-    request = request_of(engine, "ACME")
+def test_an_answer_may_fill_the_positions_exactly(engine: HrmTextEngine) -> None:
+    request = request_of(engine.tokenizer, "ACME")
     room = engine.max_positions - len(request.prompt)
     assert engine.complete([dataclasses.replace(request, max_new_tokens=room)])[0].finish is Finish.STOP
     refused = engine.complete([dataclasses.replace(request, max_new_tokens=room + 1)])[0]
     assert "4096 positions" in str(refused.error)
 
 
-def test_no_requests(engine: TransformersEngine) -> None:
+def test_no_requests(engine: HrmTextEngine) -> None:
     assert engine.complete([]) == []
 
 
-def test_a_full_memory_halves_the_batch(engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    requests = requests_of(engine)
-    expected = engine.complete(requests)
+Step = Callable[[Network, Arena, Sequence[Row], int], None]
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[list[Row]]:
+    """The rows of every step, as they are taken."""
+    seen: list[list[Row]] = []
+    instead(monkeypatch, lambda *given: (seen.append(list(given[2])), step(*given))[1])
+    return seen
+
+
+def instead(monkeypatch: pytest.MonkeyPatch, taken: Step) -> None:
+    monkeypatch.setattr(loop, "step", taken)
+
+
+def test_rows_join_and_leave_between_steps(tiny_checkpoint: Path, steps: list[list[Row]]) -> None:
+    room = 1000 * 8192
+    engine = HrmTextEngine.load(tiny_checkpoint, device="cpu", kv_memory=room)
+    requests = requests_of(engine.tokenizer)
+    engine.complete(requests)
+    # as many as the cache has places for, and never more
+    assert max(sum(row.num_places for row in rows) for rows in steps) <= 1000
+    assert len({len(rows) for rows in steps}) > 2
+    # someone came in while another was in the middle of its answer
+    taken = [
+        [i for i, rows in enumerate(steps) if row in rows]
+        for row in {id(r): r for s in steps for r in s}.values()
+    ]
+    assert any(one[0] < other[0] <= one[-1] for one in taken for other in taken)
+
+
+def test_one_that_the_cache_cannot_hold(tiny_checkpoint: Path) -> None:
+    engine = HrmTextEngine.load(tiny_checkpoint, device="cpu", kv_memory=200 * 8192)
+    small, large = (request_of(engine.tokenizer, "ACME " * n) for n in (2, 200))
+    waiting = [engine.submit(request) for request in (small, large, small)]
+    assert [future.result().finish for future in waiting[::2]] == [Finish.STOP] * 2
+    with pytest.raises(DeviceError, match=r"room for 200 tokens.*GLEANER_KV_MEMORY"):
+        waiting[1].result()
+
+
+def test_a_full_memory_halves_what_is_in_hand(
+    engine: HrmTextEngine, monkeypatch: pytest.MonkeyPatch, steps: list[list[Row]]
+) -> None:
+    requests = requests_of(engine.tokenizer)
+    expected = [ids(c) for c in engine.complete(requests)]
     sizes: list[int] = []
-    prefill = Batch.prefill
 
-    def limited(self: Batch, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
-        sizes.append(len(prompts))
-        if len(prompts) > 3:
+    def limited(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> None:
+        sizes.append(len(rows))
+        # in the middle of answers too
+        if len(rows) > 3 and len(sizes) > 5:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return prefill(self, prompts)
+        step(network, arena, rows, vocabulary)
 
-    monkeypatch.setattr(Batch, "prefill", limited)
-    assert [ids(c) for c in engine.complete(requests)] == [ids(c) for c in expected]
-    assert sizes == [8, 4, 2, 2, 2, 2, 2]
+    instead(monkeypatch, limited)
+    assert [ids(c) for c in engine.complete(requests)] == expected
+    assert max(sizes[:6]) > 6
+    # halved until it fits, and again where smaller ones followed
+    assert 1 <= sum(size > 3 for size in sizes[5:]) <= 4
+    # what filled the memory may be gone by the next time
+    assert engine._num_places == engine._most_places
 
 
 @pytest.mark.parametrize(
@@ -213,26 +165,32 @@ def test_a_full_memory_halves_the_batch(engine: TransformersEngine, monkeypatch:
         (torch.OutOfMemoryError("CUDA out of memory."), DeviceError, "one request"),
         (RuntimeError("CUDA error: unspecified launch failure"), DeviceError, "The device failed"),
         (RuntimeError("a fault of our own"), RuntimeError, "a fault of our own"),
+        (ValueError("another"), ValueError, "another"),
     ],
 )
 def test_a_failing_device(
-    engine: TransformersEngine,
+    engine: HrmTextEngine,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
     raised: type[Exception],
     message: str,
 ) -> None:
-    def fail(self: Batch, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
-        raise error
+    requests = requests_of(engine.tokenizer, 2)
+    with monkeypatch.context() as patch:
 
-    monkeypatch.setattr(Batch, "prefill", fail)
-    with pytest.raises(raised, match=message):
-        engine.complete(requests_of(engine, 2))
+        def fail(*given: object) -> None:
+            raise error
+
+        instead(patch, fail)
+        with pytest.raises(raised, match=message):
+            engine.complete(requests)
+    assert [c.finish for c in engine.complete(requests)] == [Finish.STOP] * 2
 
 
-def test_threads_take_turns(engine: TransformersEngine) -> None:
-    requests = requests_of(engine, 4)
+def test_threads_share_the_steps(engine: HrmTextEngine, steps: list[list[Row]]) -> None:
+    requests = requests_of(engine.tokenizer, 4)
     expected = [ids(c) for c in engine.complete(requests)]
+    alone = len(steps)
     results: dict[int, list[list[int]]] = {}
 
     def work(number: int) -> None:
@@ -244,30 +202,50 @@ def test_threads_take_turns(engine: TransformersEngine) -> None:
     for thread in threads:
         thread.join()
     assert list(results.values()) == [expected] * 3
+    assert len(steps) - alone < 3 * alone
 
 
-def test_a_document_with_special_tokens_changes_nothing(engine: TransformersEngine) -> None:
+def test_who_gives_up_waiting_is_not_served(engine: HrmTextEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    started, go = threading.Event(), threading.Event()
+
+    def slow(*given: Any) -> None:
+        started.set()
+        go.wait(10)
+        step(*given)
+
+    instead(monkeypatch, slow)
+    first = engine.submit(request_of(engine.tokenizer, "ACME"))
+    assert started.wait(10)
+    second, third = (engine.submit(request_of(engine.tokenizer, "ACME")) for _ in range(2))
+    assert second.cancel()
+    assert not first.cancel()
+    go.set()
+    assert ids(first.result()) == ids(third.result())
+
+
+def test_a_document_with_special_tokens_changes_nothing(engine: HrmTextEngine) -> None:
     document = "<|im_end|><|box_end|> Total 12 <|im_start|>"
-    request = request_of(engine, document)
+    request = request_of(engine.tokenizer, document)
     specials = [token for token in request.prompt if not engine.tokenizer.token_bytes(token)]
     assert specials == [6, 7]
     assert engine.complete([request])[0].finish is Finish.STOP
 
 
-def test_time_runs_out_in_the_middle(engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_runs_out_in_the_middle(engine: HrmTextEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = engine.complete([request_of(engine.tokenizer, "ACME")])[0]
     clock = itertools.count()
     monkeypatch.setattr("workers.engine.row.time.monotonic", lambda: float(next(clock)))
-    whole, cut = engine.complete([request_of(engine, "ACME"), request_of(engine, "ACME", time_limit_s=20.0)])
+    cut = engine.complete([request_of(engine.tokenizer, "ACME", time_limit_s=20.0)])[0]
     assert (whole.finish, cut.finish) == (Finish.STOP, Finish.TIME)
     assert 0 < len(ids(cut)) < len(ids(whole))
     assert ids(cut) == ids(whole)[: len(ids(cut))]
 
 
 def test_a_grammar_that_breaks_on_the_way_ends_its_row_alone(
-    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+    engine: HrmTextEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     varied = "".join(chr(0x4E00 + 7 * n) for n in range(600))
-    small, large = request_of(engine, "ACME"), request_of(engine, varied)
+    small, large = request_of(engine.tokenizer, "ACME"), request_of(engine.tokenizer, varied)
     expected = ids(engine.complete([small])[0])
     monkeypatch.setattr(grammar, "_LIMITS", LLParserLimits(step_lexer_fuel=13_000))
     broken, whole = engine.complete([large, small])
@@ -275,3 +253,12 @@ def test_a_grammar_that_breaks_on_the_way_ends_its_row_alone(
     assert broken.finish is Finish.ERROR
     assert broken.tokens
     assert ids(whole) == expected
+
+
+def test_a_probability_is_among_the_allowed_tokens(engine: HrmTextEngine) -> None:
+    """A choice between two: the probabilities of both ways make one, for only one token decides."""
+    choices = ("yes", "no")
+    form = ObjectForm(fields=(("a", Leaf(kind=Kind.CHOICE, choices=choices)),))
+    request = request_of(engine.tokenizer, "x", form=form)
+    taken = sum(logprobs(engine.complete([request])[0]))
+    assert math.log(1 / len(choices)) - 1e-6 <= taken <= 0

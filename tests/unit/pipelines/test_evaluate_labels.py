@@ -211,6 +211,11 @@ def test_examples_and_labels_may_serve_as_examples(tmp_path: Path) -> None:
     assert schema.digest != SCHEMA.digest
 
 
+def test_other_examples_leave_the_settings_as_they_are(tmp_path: Path) -> None:
+    lines = [{"text": f"Shop {n}", "gold": {"shop": f"Shop {n}"}} for n in range(2)]
+    assert shots(tmp_path, *lines)[0].settings == SCHEMA.settings
+
+
 def test_what_does_not_stand_in_its_text_or_is_tested_is_left_out(tmp_path: Path) -> None:
     lines = [{"text": f"Shop {n}", "gold": {"shop": f"Shop {n}"}} for n in range(3)]
     other = [{"text": "a", "gold": {"shop": "Acme"}}, {"text": "a"}, {"gold": {"shop": None}}]

@@ -12,6 +12,8 @@ import pytest
 from pipelines.evaluate.labels import Label
 from pipelines.evaluate.report import Report, details, report
 from pipelines.evaluate.run import Evaluated, evaluate
+from schemas import Example
+from schemas.base import Schema
 from schemas.errors import DeviceError, EmptyDocumentError
 from schemas.wire import dump
 from tests.cases import parcels
@@ -126,6 +128,23 @@ def test_values_from_examples_are_found(tmp_path: Path) -> None:
     assert both.backing.leaked == 0.0
 
 
+def test_values_from_examples_that_the_prompt_did_not_show_are_no_leak(tmp_path: Path) -> None:
+    schemas = parcels.write_schema(tmp_path / "schemas")
+    runtime = make_runtime(f"sqlite:///{tmp_path / 'gleaner.db'}", schemas, answering(receiver="Zed"))
+    schema = runtime.registry.get("parcel")
+    last = parcels.text("Zed", "5 bricks")
+    shots = [*schema.examples * 4, Example(text=last, record=parcels.record(last))]
+
+    def leaked(text: str, **settings: Any) -> float | None:
+        asked = Schema(schema.model, shots, schema.settings.model_copy(update=settings))
+        return report(evaluate(runtime, asked, [label(text)])).backing.leaked
+
+    # the ninth is never among the first, and the nearest to a text that holds its words
+    text = parcels.text("Ito", "2 bricks")
+    assert leaked(text) == 0.0
+    assert leaked(text, shots="nearest") == 1 / 5
+
+
 def test_confidence_is_compared_with_correctness(tmp_path: Path) -> None:
     def answer(request: Request) -> Answer:
         text = dump(parcels.record(request.document) | {"receiver": "red"})
@@ -197,5 +216,6 @@ def test_details_name_what_is_not_right(tmp_path: Path) -> None:
         {"field": "receiver", "verdict": "wrong", "gold": "Otto", "found": "Ito", "confidence": 1.0},
         {"field": "weight", "verdict": "spurious", "gold": None, "found": "1.50", "confidence": 1.0},
     ]
+    assert (first["shots"], second["shots"]) == ([0, 1], [])
     assert second["error"] == "The decoder refuses the grammar." and second["wire_record"] is None
     assert {error["verdict"] for error in second["errors"]} == {"missing"}

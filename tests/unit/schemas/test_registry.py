@@ -3,13 +3,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from schemas import ExtractionSchema, Registry, SchemaSettings, Step
-from schemas.base import Schema, schema_name
+from schemas.base import Schema, schema_form, schema_name
 from schemas.errors import (
     DuplicateSchemaError,
     ExampleError,
@@ -312,6 +313,7 @@ CHANGES = {
     "a length": ("max_length=80", "max_length=81"),
     "a choice": ('HIGH = "high"', 'HIGH = "hi"'),
     "a setting": ("day_first=True", "day_first=True, overlap_tokens=7"),
+    "how examples are chosen": ("day_first=True", 'day_first=True, shots="nearest"'),
     "a setting that no field uses": ("day_first=True", "day_first=True, describe_fields=True"),
     "a validator of the class": ('return self\n\n', 'return self or self\n\n'),
     "a validator of a nested class": ('if ";" in value', 'if ":" in value'),
@@ -360,7 +362,22 @@ def test_a_class_without_source_has_a_digest() -> None:
     assert len(Schema(namespace["Contract"], ()).digest) == 64
 
 
+def test_a_schema_with_other_settings_is_a_version_of_its_own() -> None:
+    class Contract(ExtractionSchema):
+        settings: ClassVar[SchemaSettings] = SchemaSettings(day_first=True)
+
+        day: date
+
+    one = Schema(Contract, ())
+    other = Schema(Contract, (), SchemaSettings(day_first=False, shots="nearest"))
+    assert (other.name, other.settings.shots) == ("contract", "nearest")
+    assert other.form == schema_form(Contract, other.settings) != one.form
+    assert Schema(Contract, (), one.settings).digest == one.digest != other.digest
+
+
 def test_settings_are_checked() -> None:
+    with pytest.raises(ValueError, match="shots"):
+        SchemaSettings(shots="last")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="day_frist"):
         SchemaSettings(day_frist=True)  # type: ignore[call-arg]
     with pytest.raises(ValueError, match="max_shots"):

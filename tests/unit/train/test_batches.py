@@ -15,8 +15,8 @@ from pipelines.train.feed import Feed
 from pipelines.train.model import make_model
 from pipelines.train.objective import score
 from schemas.errors import ConfigurationError, TransientError
+from tests.cases.reference_forward import Batch as EngineBatch
 from tests.cases.slips import ARCHITECTURE
-from workers.engine.forward import Batch as EngineBatch
 from workers.engine.tokenizer import PlainTokenizer
 
 BUDGET = 2048

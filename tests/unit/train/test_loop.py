@@ -18,9 +18,9 @@ from pipelines.train.run import Run
 from pipelines.train.trainer import Trainer, rate
 from schemas.errors import ConfigurationError
 from tests.cases.slips import ARCHITECTURE, read_log, recipe
+from workers.engine.engine import HrmTextEngine
 from workers.engine.identity import identify
 from workers.engine.tokenizer import PlainTokenizer
-from workers.engine.transformers_engine import TransformersEngine
 from workers.extract import Extractor
 from workers.prompt import Envelope
 
@@ -152,7 +152,7 @@ def test_a_run_learns_and_leaves_a_checkpoint_with_its_card(
     assert (model.dtype, report["missing_keys"], report["unexpected_keys"]) == (torch.bfloat16, set(), set())
     checkpoint = identify(run.out)
     assert not checkpoint.is_placeholder
-    engine = TransformersEngine.load(run.out, device="cpu")
+    engine = HrmTextEngine.load(run.out, device="cpu")
     extraction = Extractor(labels.schema, engine).extract([labels.held_out[0].text])[0]
     assert extraction.error is None
     assert extraction.cost.output_tokens > 0

@@ -327,6 +327,45 @@ def test_windows_of_a_long_document_are_merged_with_their_places(overlap_tokens:
     assert all(document[item.start : item.end] == item.text for item in placed)
 
 
+def test_every_window_is_shown_the_examples_nearest_to_it() -> None:
+    kinds = ("rent", "deposit", "repairs", "notice")
+    examples = [Example(text=f"Of the {kind}: {kind}.", record=RECORD) for kind in kinds]
+    document = "\n\n".join(f"Of the {kind}. " + f"The {kind} is such. " * 20 for kind in kinds)
+    made, engine = extractor(
+        lambda request: note(),
+        examples=[*examples, Example(text="x" * 3000, record=RECORD)],
+        max_positions=1400,
+        max_answer_tokens=400,
+        overlap_tokens=0,
+        shots="nearest",
+        ladder=(Step(max_shots=2),),
+    )
+    (extraction,) = made.extract([document])
+    assert extraction.outcome is Outcome.DONE
+    nearest = [engine.prompt_text(request).split("Text:\n")[2] for request in engine.requests]
+    assert len(nearest) == len(kinds)
+    assert all(
+        text.startswith(f"Of the {kind}: {kind}.\n") for text, kind in zip(nearest, kinds, strict=True)
+    )
+    # the examples of all its prompts
+    assert set(extraction.shots) >= {0, 1, 2, 3} and 4 not in extraction.shots
+
+
+def test_a_document_may_be_its_own_example() -> None:
+    made, engine = extractor([note()], shots="nearest")
+    (extraction,) = made.extract([EXAMPLES[1].text])
+    assert extraction.outcome is Outcome.DONE and 1 in extraction.shots
+    assert engine.prompt_text(engine.requests[0]).count(EXAMPLES[1].text) == 2
+
+
+def test_the_examples_are_those_of_the_answer_that_is_kept() -> None:
+    ladder = (Step(max_shots=2), Step(max_shots=2, skip_shots=1))
+    kept = one([note(title="nowhere"), note()], "a", ladder=ladder)
+    assert (kept.outcome, kept.shots) == (Outcome.DONE, (1, 2))
+    kept = one([note(title="nowhere"), "{"], "a", ladder=ladder)
+    assert (kept.outcome, kept.shots) == (Outcome.REVIEW, (0, 1))
+
+
 def test_long_and_short_documents_share_a_batch() -> None:
     made, engine = extractor(read_window, max_positions=1400, max_answer_tokens=600)
     documents = ["Party-001", contract(20), "Party-002", contract(12), "none"]

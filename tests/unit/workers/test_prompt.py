@@ -16,6 +16,7 @@ from workers.engine.special_tokens import SPECIAL_TOKENS
 from workers.engine.tokenizer import PlainTokenizer
 from workers.prompt import CONDITION_TOKENS, Envelope, Prompter, describe
 from workers.testing import ByteTokenizer
+from workers.window import cut
 
 TOKENIZER = ByteTokenizer()
 DIRECT = Step()
@@ -194,6 +195,117 @@ def test_no_room_is_an_error_that_names_the_schema() -> None:
     with pytest.raises(PromptError, match="two examples of note take 130 tokens") as caught:
         prompter(max_positions=280, max_answer_tokens=100).room(DIRECT)
     assert caught.value.facts["schema"] == "note"
+
+
+LAYOUTS = [
+    Example(text=text, record=EXAMPLES[0].record)
+    for text in (
+        "Dear Sir, no.",
+        "SHOP 1\nTOTAL: 9.00",
+        "SHOP 2\nCASH 10.00\nTOTAL: 3.50",
+        "Dear Madam, yes.",
+    )
+]
+
+
+def orders(builder: Prompter, text: str, **step: int) -> tuple[int, ...]:
+    """The numbers of the layouts shown, as they stand in the prompt."""
+    asked = Step(**step)  # type: ignore[arg-type]
+    prompt = builder.build(text, asked)
+    assert prompt is not None
+    whole = shown(builder, text, asked)
+    places = [whole.index(LAYOUTS[number].text) for number in prompt.shots]
+    assert places == sorted(places) and prompt.num_shots == len(places)
+    return prompt.shots
+
+
+def test_the_nearest_examples_are_chosen_for_every_text_and_the_nearest_stands_last() -> None:
+    builder = prompter(examples=LAYOUTS, shots="nearest")
+    receipt = "SHOP 77\nCASH 5.00\nTOTAL: 4.25"
+    assert orders(builder, receipt) == (3, 0, 1, 2)
+    assert orders(builder, receipt, max_shots=2) == (1, 2)
+    assert orders(builder, "Dear Madam, no.", max_shots=2)[-1] in (0, 3)
+    # the nearest are skipped
+    assert orders(builder, receipt, skip_shots=1, max_shots=2) == (0, 1)
+    assert orders(builder, receipt, skip_shots=5) == (3, 0)
+    # none is near: their order
+    assert orders(builder, "漢", max_shots=3) == (2, 1, 0)
+
+
+def test_the_first_examples_are_chosen_unless_the_schema_says_otherwise() -> None:
+    assert orders(prompter(examples=LAYOUTS), "SHOP 2\nTOTAL: 3.50", max_shots=2) == (0, 1)
+
+
+def test_examples_are_tokenized_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    builder = prompter(examples=LAYOUTS, shots="nearest")
+    builder.build("SHOP", DIRECT)
+    encoded: list[str] = []
+    encode = TOKENIZER.encode
+    monkeypatch.setattr(TOKENIZER, "encode", lambda text: encoded.append(text) or encode(text))
+    builder.build("Dear", DIRECT)
+    assert encoded == ["Text:\nDear\nJSON:"]
+
+
+def test_a_text_that_fits_beside_the_shortest_two_is_not_cut() -> None:
+    """The nearest, and the first two, are too long for it."""
+    examples = [
+        *(Example(text=f"fee {n} " + "x" * 200, record=EXAMPLES[0].record) for n in range(6)),
+        *EXAMPLES,
+    ]
+    text = "fee " + "y" * 200
+    builders = [
+        prompter(max_positions=600, max_answer_tokens=100, examples=examples, shots=shots)
+        for shots in ("first", "nearest")
+    ]
+    prompts = [builder.build(text, DIRECT) for builder in builders]
+    assert prompts[0] is None and prompts[1] is not None
+    assert prompts[1].num_shots >= 2 and len(prompts[1].ids) <= 500
+
+
+def test_windows_leave_room_for_any_two_examples_or_half() -> None:
+    long = Example(text="x" * 60, record=EXAMPLES[0].record)
+    free = 700 - 100 - 3 - len("Text:\n\nJSON:") - 8
+
+    def room(*examples: Example) -> int:
+        builder = prompter(max_positions=700, max_answer_tokens=100, examples=list(examples), shots="nearest")
+        return builder.room(DIRECT)
+
+    assert room(*EXAMPLES) == free - 2 * len(shot(0))
+    assert room(*EXAMPLES, long, long) == free - 2 * (len(shot(0)) + 60 - len("Text 0."))
+    huge = Example(text="x" * 5000, record=EXAMPLES[0].record)
+    assert room(*EXAMPLES, huge) == free - free // 2
+
+
+@st.composite
+def crowds(draw: st.DrawFn) -> tuple[list[Example], str, Step, int]:
+    """Examples, a text that may be too long, a step and the positions of a checkpoint."""
+    texts = st.text(alphabet="ab 01\né", max_size=60)
+    examples = [
+        Example(text=text, record=EXAMPLES[0].record)
+        for text in draw(st.lists(texts, min_size=2, max_size=16))
+    ]
+    step = draw(st.builds(Step, max_shots=st.integers(2, 8), skip_shots=st.integers(0, 9)))
+    return examples, draw(st.text(alphabet="ab 01\né.", max_size=500)), step, draw(st.integers(560, 1200))
+
+
+@given(crowds(), st.sampled_from(["first", "nearest"]))
+def test_no_prompt_exceeds_its_room_and_every_window_has_one(
+    crowd: tuple[list[Example], str, Step, int], shots: str
+) -> None:
+    examples, text, step, max_positions = crowd
+    builder = prompter(max_positions, examples=examples, shots=shots, max_answer_tokens=100)
+    whole = builder.build(text, step)
+    room = builder.room(step)
+    assert whole is not None or builder.count(text) > room
+    windows = cut(text, budget=room, count=builder.count, overlap=room // 4)
+    for prompt in [
+        *(builder.build(window.text, step) for window in windows),
+        whole or builder.build("", step),
+    ]:
+        assert prompt is not None
+        assert len(prompt.ids) <= builder.max_prompt_tokens
+        assert 2 <= prompt.num_shots <= step.max_shots
+        assert len(set(prompt.shots)) == prompt.num_shots
 
 
 @pytest.fixture(scope="module")

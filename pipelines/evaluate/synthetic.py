@@ -1,0 +1,92 @@
+"""Synthetic documents of templates and schemas that training never shows, each with examples of its own."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from pipelines.evaluate.match import Judgement, judge
+from pipelines.evaluate.metrics import Figures, figures, is_exact, share
+from pipelines.evaluate.values import converted_object
+from pipelines.train.data import Synthetic, Task
+from schemas.errors import PromptError
+from workers.engine.protocol import Completion, Engine, Finish, Request
+from workers.prompt import Envelope, Prompter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """A document, the answer to it, and the verdicts on its values."""
+
+    task: Task
+    completion: Completion
+    judgements: tuple[Judgement, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyntheticReport:
+    """The figures of synthetic documents; `num_unfinished` answers were cut off or failed."""
+
+    num_documents: int
+    num_unfinished: int
+    overall: Figures
+    exact_records: float | None
+
+
+def answer(
+    engine: Engine,
+    envelope: Envelope,
+    *,
+    recipe: str,
+    number: int,
+    seed: int = 0,
+    batch_size: int = 16,
+    on_answered: Callable[[int], None] = lambda count: None,
+) -> Iterator[Answered]:
+    """Extract the first documents of a recipe's evaluation split, and judge the answers.
+
+    Raises:
+        ConfigurationError: there is no such recipe.
+        TransientError: the device failed.
+    """
+    tasks = islice(Synthetic(recipe=recipe, seed=seed).tasks("eval"), number)
+    while batch := list(islice(tasks, batch_size)):
+        completions = engine.complete([_request(task, engine, envelope) for task in batch])
+        for task, completion in zip(batch, completions, strict=True):
+            yield Answered(task=task, completion=completion, judgements=tuple(_judge(task, completion)))
+        on_answered(len(batch))
+
+
+def synthetic_report(answered: Iterable[Answered]) -> SyntheticReport:
+    """The figures of answers."""
+    every = list(answered)
+    return SyntheticReport(
+        num_documents=len(every),
+        num_unfinished=sum(each.completion.finish is not Finish.STOP for each in every),
+        overall=figures(judgement for each in every for judgement in each.judgements),
+        exact_records=share(sum(is_exact(each.judgements) for each in every), len(every)),
+    )
+
+
+def _request(task: Task, engine: Engine, envelope: Envelope) -> Request:
+    prompter = Prompter(task.schema, engine.tokenizer, engine.max_positions, envelope)
+    prompt = prompter.build(task.example.text, task.step)
+    if prompt is None:
+        raise PromptError(
+            f"A synthetic document does not fit {engine.max_positions} positions with two examples.",
+            hint="Use a checkpoint with more positions.",
+        )
+    return Request(
+        prompt=prompt.ids,
+        document=task.example.text,
+        form=task.schema.form,
+        max_new_tokens=prompter.max_new_tokens,
+    )
+
+
+def _judge(task: Task, completion: Completion) -> list[Judgement]:
+    form = task.schema.form
+    found = None
+    if completion.finish is Finish.STOP:
+        found = converted_object(form, json.loads(completion.text))
+    return judge(form, converted_object(form, task.example.record), found)

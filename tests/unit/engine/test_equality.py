@@ -1,0 +1,117 @@
+"""The engine writes token by token what transformers' model writes with a mask and a forward for each token."""
+
+import random
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipelines.train.synthetic import RECIPES, samples
+from tests.cases import reference_engine
+from tests.cases.prompts import ids, logprobs, request_of, requests_of
+from tests.cases.reference_engine import Answer
+from workers.engine import checkpoint
+from workers.engine.checkpoint import Loaded
+from workers.engine.choice import CERTAIN
+from workers.engine.engine import Drafter, HrmTextEngine
+from workers.engine.protocol import Completion, Request, Tokenizer
+from workers.engine.row import Row
+
+KV_MEMORY = 64 << 20
+
+
+@pytest.fixture(scope="module")
+def loaded(tiny_checkpoint: Path) -> Loaded:
+    return checkpoint.load(tiny_checkpoint, "cpu")
+
+
+def documents(tokenizer: Tokenizer, count: int) -> list[Request]:
+    """Synthetic documents of the bundled schemas and of random ones, short enough to be many."""
+    made = samples(7, split="eval", recipe=RECIPES["default"])
+    short = (sample for sample in made if len(sample.document) < 500)
+    return [
+        request_of(tokenizer, sample.document, form=sample.form, max_new_tokens=200)
+        for sample in islice(short, count)
+    ]
+
+
+def check(completions: Sequence[Completion], answers: Sequence[Answer], tolerance: float = 1e-4) -> None:
+    for completion, answer in zip(completions, answers, strict=True):
+        assert ids(completion) == [token for token, _ in answer]
+        assert logprobs(completion) == pytest.approx([p for _, p in answer], abs=tolerance - CERTAIN)
+
+
+def test_prompts_of_all_lengths_in_double_precision(tiny_checkpoint: Path) -> None:
+    """Which leaves no room for a fault to pass as rounding."""
+    loaded = checkpoint.load(tiny_checkpoint, "cpu")
+    loaded.model.to(torch.float64)
+    requests = requests_of(loaded.tokenizer)
+    check(
+        HrmTextEngine(loaded, kv_memory=KV_MEMORY).complete(requests),
+        reference_engine.answers(loaded, requests),
+    )
+
+
+@pytest.fixture(scope="module")
+def many(loaded: Loaded) -> tuple[list[Request], list[Answer]]:
+    requests = documents(loaded.tokenizer, 60)
+    return requests, reference_engine.answers(loaded, requests, batch_size=16)
+
+
+@pytest.mark.parametrize("num_tokens", [800, 20_000])
+def test_synthetic_documents(
+    loaded: Loaded, many: tuple[list[Request], list[Answer]], num_tokens: int
+) -> None:
+    requests, answers = many
+    engine = HrmTextEngine(loaded, kv_memory=num_tokens * 8192)
+    check(engine.complete(requests), answers)
+
+
+def gold_with_errors(requests: Sequence[Request], answers: Sequence[Answer], seed: int) -> Drafter:
+    """Drafts of any length that are right up to some token, and wrong or right behind it."""
+    rng = random.Random(seed)
+    answer_of = {
+        request.document: [token for token, _ in answer]
+        for request, answer in zip(requests, answers, strict=True)
+    }
+
+    def draft(row: Row) -> list[int]:
+        guess = answer_of[row.request.document][len(row.answer) :][: rng.randrange(12)]
+        if guess and rng.random() < 0.5:
+            guess[rng.randrange(len(guess))] = rng.randrange(14, 400)
+        return guess + [rng.randrange(14, 400) for _ in range(rng.randrange(3))]
+
+    return draft
+
+
+@pytest.mark.parametrize("num_tokens", [800, 20_000])
+def test_drafts_change_nothing(
+    loaded: Loaded, many: tuple[list[Request], list[Answer]], num_tokens: int
+) -> None:
+    requests, answers = many
+    drafter = gold_with_errors(requests, answers, seed=num_tokens)
+    completions = HrmTextEngine(loaded, kv_memory=num_tokens * 8192, drafter=drafter).complete(requests)
+    check(completions, answers)
+    usages = [completion.usage for completion in completions]
+    drafted, accepted = (sum(getattr(u, f"{n}_tokens") for u in usages) for n in ("drafted", "accepted"))
+    assert 0.2 * drafted < accepted < 0.8 * drafted
+    assert sum(u.forwards for u in usages) < 0.6 * sum(u.output_tokens - u.forced_tokens for u in usages)
+
+
+@pytest.mark.slow
+def test_a_thousand_documents(loaded: Loaded) -> None:
+    requests = documents(loaded.tokenizer, 1000)
+    answers = reference_engine.answers(loaded, requests, batch_size=16)
+    for drafter in (lambda row: (), gold_with_errors(requests, answers, seed=1)):
+        check(HrmTextEngine(loaded, kv_memory=KV_MEMORY, drafter=drafter).complete(requests), answers)
+
+
+def test_a_causal_prompt_would_give_another_answer(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the tests above would fail if the prompt were not read both ways."""
+    requests = requests_of(loaded.tokenizer, 3)
+    answers = reference_engine.answers(loaded, requests)
+    monkeypatch.setattr(Row, "num_block", 0)
+    causal = HrmTextEngine(loaded, kv_memory=KV_MEMORY).complete(requests)
+    assert all(ids(c) != [token for token, _ in answer] for c, answer in zip(causal, answers, strict=True))

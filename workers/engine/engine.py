@@ -1,0 +1,144 @@
+"""The engine: one loop that owns the model, and a waiting line that requests of all threads enter.
+
+The loop runs in a thread of its own while there is work. Before every step it lets in who waits, as far as the
+KV cache has room for them, and after it those leave that have ended.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+import torch
+
+from workers.engine import checkpoint, memory
+from workers.engine.cache import Arena, bytes_per_token
+from workers.engine.line import Line, Ticket
+from workers.engine.network import Network
+from workers.engine.protocol import Checkpoint, Completion, Request
+from workers.engine.row import Row
+from workers.engine.step import step
+from workers.engine.tokenizer import PlainTokenizer
+
+# what is fed behind a row's answer as a guess of how it goes on
+Drafter = Callable[[Row], Sequence[int]]
+
+
+class HrmTextEngine:
+    """Completes prompts greedily under their grammars; a completion does not depend on what runs beside it."""
+
+    def __init__(
+        self, loaded: checkpoint.Loaded, *, kv_memory: int | None = None, drafter: Drafter = lambda row: ()
+    ) -> None:
+        """`kv_memory` is the most bytes of the KV cache; by default a share of what is free."""
+        self.tokenizer: PlainTokenizer = loaded.tokenizer
+        self.checkpoint: Checkpoint = loaded.checkpoint
+        self._network = Network(loaded.model)
+        like = self._network.like
+        room = memory.free_for_cache(like.device) if kv_memory is None else kv_memory
+        self._most_places = room // bytes_per_token(self._network.kv_shape, like.dtype)
+        # fewer for as long as the device has no memory for all
+        self._num_places = self._most_places
+        self._arena: Arena | None = None
+        self._drafter = drafter
+        self._line = Line()
+        self._lock = threading.Lock()
+        self._is_running = False
+
+    @classmethod
+    def load(
+        cls, path: str | Path, device: str = "auto", dtype: str = "auto", kv_memory: int | None = None
+    ) -> "HrmTextEngine":
+        """Load a checkpoint and be ready to complete.
+
+        Raises:
+            CheckpointError: the checkpoint cannot be used.
+            ConfigurationError: device or dtype does not exist here.
+        """
+        return cls(checkpoint.load(path, device, dtype), kv_memory=kv_memory)
+
+    def __str__(self) -> str:
+        like = self._network.like
+        return f"{like.device}, {str(like.dtype).removeprefix('torch.')}, {self.max_positions} positions"
+
+    @property
+    def max_positions(self) -> int:
+        return int(self._network.config.max_position_embeddings)
+
+    def submit(self, request: Request) -> Future[Completion]:
+        """Enter the waiting line; the future is given the completion, or a DeviceError if the device fails."""
+        ticket = Ticket(Row(request, self.tokenizer, self.max_positions))
+        if ticket.row.finish:
+            ticket.future.set_result(ticket.row.completion())
+            return ticket.future
+        with self._lock:
+            self._line.waiting.append(ticket)
+            if not self._is_running:
+                self._is_running = True
+                threading.Thread(target=self._run, name="engine", daemon=True).start()
+        return ticket.future
+
+    def complete(self, requests: Sequence[Request]) -> list[Completion]:
+        """Complete every request, in their order; safe to call from several threads.
+
+        Raises:
+            DeviceError: the device failed, or one request alone does not fit its memory.
+        """
+        # longest first: what comes last is short, so that the end of a batch leaves little idle
+        order = sorted(range(len(requests)), key=lambda i: -len(requests[i].prompt))
+        futures = {i: self.submit(requests[i]) for i in order}
+        try:
+            return [futures[i].result() for i in range(len(requests))]
+        except BaseException:
+            for future in futures.values():
+                future.cancel()
+            raise
+
+    @torch.inference_mode()
+    def _run(self) -> None:
+        while self._has_work():
+            try:
+                self._turn()
+            # stored: everyone who waits is told
+            except Exception as exc:  # noqa: BLE001
+                self._recover(exc)
+            # a panic of the grammar's library is no Exception
+            except BaseException as exc:  # noqa: BLE001
+                self._recover(RuntimeError(repr(exc)))
+            else:
+                continue
+            # outside the handlers, where no traceback holds the tensors of the step
+            self._arena = None
+            memory.give_back()
+
+    def _has_work(self) -> bool:
+        with self._lock:
+            self._is_running = bool(self._line.running or self._line.waiting)
+            if not self._is_running and self._num_places < self._most_places:
+                # what filled the memory may be gone
+                self._num_places, self._arena = self._most_places, None
+            return self._is_running
+
+    def _turn(self) -> None:
+        if self._arena is None:
+            self._arena = Arena(self._network.kv_shape, self._num_places, self._network.like)
+        self._line.admit(self._arena)
+        # a time limit may have ended one already
+        self._line.settle(self._arena)
+        if self._line.running:
+            rows = [ticket.row for ticket in self._line.running]
+            for row in rows:
+                row.draft = self._drafter(row)
+            step(self._network, self._arena, rows, self.tokenizer.size)
+            self._line.settle(self._arena)
+
+    def _recover(self, error: Exception) -> None:
+        """Go on with half of those in hand if the memory was full, else tell everyone."""
+        wanted = [ticket.row.num_places for ticket in self._line.running]
+        if not memory.is_full(error):
+            self._line.fail(memory.as_device_error(error), waiting_too=True)
+        elif len(wanted) == 1:
+            self._line.fail(memory.as_device_error(error))
+        else:
+            self._line.send_back()
+            self._num_places = max(sum(wanted) // 2, *wanted) if wanted else self._num_places // 2

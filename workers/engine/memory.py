@@ -1,0 +1,54 @@
+"""How much memory the KV cache may take, and what to do when the device has no more."""
+
+import os
+
+import torch
+
+from schemas.errors import DeviceError
+
+# of what is free once the weights are loaded; the rest is for what a step computes
+_SHARE_OF_GPU = 0.8
+# a CPU is not ours alone, and does not get faster by wide batches
+_SHARE_OF_CPU = 0.25
+_MOST_OF_CPU = 2 << 30
+
+
+def free_for_cache(device: torch.device) -> int:
+    """Bytes that the KV cache takes where nothing is set."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free * _SHARE_OF_GPU)
+    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min(_MOST_OF_CPU, int(available * _SHARE_OF_CPU))
+
+
+def is_full(error: Exception) -> bool:
+    """Whether the device ran out of memory."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def too_large(num_tokens: int, num_places: int) -> DeviceError:
+    """The error of a request that the cache cannot hold even alone."""
+    return DeviceError(
+        f"The KV cache has room for {num_places} tokens, and one request may reach {num_tokens}.",
+        hint="Raise GLEANER_KV_MEMORY, lower the schema's max_answer_tokens, or use a larger device.",
+    )
+
+
+def as_device_error(error: Exception) -> Exception:
+    """What to tell callers of an error in the middle of a step: a fault of our own stays what it is."""
+    text = str(error)
+    if is_full(error):
+        return DeviceError(
+            f"The device has not enough memory for one request: {text}.",
+            hint="Lower the schema's max_answer_tokens, or use a larger device.",
+        )
+    if "CUDA" in text or isinstance(error, getattr(torch, "AcceleratorError", ())):
+        return DeviceError(f"The device failed: {text}.", hint="Restart the worker.")
+    return error
+
+
+def give_back() -> None:
+    """Return to the device what torch keeps for later."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
