@@ -5,8 +5,9 @@ may write a clean value, and it is found here as printed.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 from schemas.errors import ConversionError
@@ -14,30 +15,41 @@ from schemas.forms import Kind, Leaf
 from schemas.locate import Span
 from schemas.reading import Value, read
 from schemas.reading.common import plain_digits
-from schemas.reading.currencies import CURRENCY
-from schemas.reading.dates import BEFORE_TIME, DATE, TIME
-from schemas.reading.numbers import NUMBER
+from schemas.reading.currencies import find_currencies
+from schemas.reading.dates import find_dates, find_moments, find_times
+from schemas.reading.numbers import find_numbers
 
-_SIGN_BEFORE: Final = re.compile(rf"(?:{CURRENCY.pattern})[ ]?\Z")
-# a currency or a unit, as in "12.50 EUR", "12 kg", "15%", "80,000 per year"
-_UNIT_AFTER: Final = re.compile(rf"[ ]?(?:{CURRENCY.pattern}|%|(?:per )?[^\W\d_]{{1,12}}(?![\w-]))")
-_LONGEST_SIGN: Final = 24
+# as in "12 kg", "15%", "80,000 per year"
+_UNIT_AFTER: Final = re.compile(r"[ ]?(?:%|(?:per )?[^\W\d_]{1,12}(?![\w-]))")
+_PHONE: Final = re.compile(
+    r"\b(?i:tel|telephone|fax|(?:phone|mobile|hp|h/p)(?=[\w. ]{0,4}:))(?:\.?[ ]?(?i:no))?[ .:)]{0,4}"
+    r"(?P<number>[+(]{0,2}\d(?:[ ()-]{0,2}\d){6,14})(?![.,]?\d)"
+)
+# A date with its marks, or with a whole year; a time with seconds or its half of the day. In "5 Mar 20 pcs" the 20
+# may be no year, and "B:58" is printed as "8:58" by a bad scanner.
+_SURE: Final = re.compile(
+    r"\d([-/.])\w+\1\d|(?=.*[^\d\s]).*(?:1[89]|20)\d\d|:\d\d(?::|\s?[ap]\.?m)", re.DOTALL | re.IGNORECASE
+)
 
 
 def candidates(leaf: Leaf, text: str) -> list[str]:
     """What a number, date or currency leaf may copy from a text, each spelling once, in the text's order."""
-    spans = [*_SPANS[leaf.kind](text), *(_with_units(text) if leaf.kind in _NUMBERS else ())]
+    plain = plain_digits(text)
+    spans = list(_SPANS[leaf.kind](plain))
+    if leaf.kind in _NUMBERS:
+        spans = [*spans, *_with_units(spans, plain)]
     printed = dict.fromkeys(text[start:end] for start, end in sorted(spans))
     return [each for each in printed if len(each) <= leaf.max_length and _try_read(leaf, each) is not None]
 
 
 def find_value(leaf: Leaf, value: str, text: str) -> list[Span]:
     """Where a number, date or currency is printed, given as clean text: "1234.50", "2024-03-03", "EUR"."""
-    spans = _SPANS.get(leaf.kind)
+    find = _SPANS.get(leaf.kind)
     wanted = _try_read(replace(leaf, decimal_comma=False), value)
-    if spans is None or wanted is None:
+    if find is None or wanted is None:
         return []
-    return [(start, end) for start, end in spans(text) if _try_read(leaf, text[start:end]) == wanted]
+    spans = find(plain_digits(text))
+    return [(start, end) for start, end in spans if _try_read(leaf, text[start:end]) == wanted]
 
 
 def _try_read(leaf: Leaf, printed: str) -> Value | None:
@@ -47,47 +59,42 @@ def _try_read(leaf: Leaf, printed: str) -> Value | None:
         return None
 
 
-def _numbers(text: str) -> Iterator[Span]:
-    plain = plain_digits(text)
-    for number in NUMBER.finditer(plain):
-        start, end = number.span()
-        opening, closing = plain.rfind("(", max(0, start - 8), start), plain.find(")", end, end + 8)
-        if opening >= 0 and closing >= 0:
-            yield opening, closing + 1
-        yield start, end
+def _find_amounts(plain: str) -> list[Span]:
+    """Numbers that are no part of a date, time or telephone number."""
+    moments = (span for span in chain(find_times(plain), find_moments(plain)) if _SURE.search(plain, *span))
+    phones = (phone.span("number") for phone in _PHONE.finditer(plain))
+    others = {at: span for span in chain(moments, phones) for at in range(*span)}
+    return [number for number in find_numbers(plain) if not _is_part(number, others)]
 
 
-def _with_units(text: str) -> Iterator[Span]:
-    """Numbers with what is printed beside them."""
-    for start, end in _numbers(text):
-        before = _SIGN_BEFORE.search(text[max(0, start - _LONGEST_SIGN) : start])
-        after = _UNIT_AFTER.match(text, end)
-        if before:
-            yield start - len(before[0]), end
+def _is_part(number: Span, others: dict[int, Span]) -> bool:
+    """Whether a span that is not inside the number covers its first or last character."""
+    start, end = number
+    around = [others[at] for at in (start, end - 1) if at in others]
+    return any(other_start < start or other_end > end for other_start, other_end in around)
+
+
+def _with_units(numbers: list[Span], plain: str) -> Iterator[Span]:
+    """Numbers with the currency before them, and with the currency or unit after them."""
+    signs = dict(find_currencies(plain))
+    starts = {end: start for start, end in signs.items()}
+    for start, end in numbers:
+        before = starts.get(start - (plain[start - 1 : start] == " "))
+        if before is not None:
+            yield before, end
+        unit = _UNIT_AFTER.match(plain, end)
+        after = signs.get(end + (plain[end : end + 1] == " ")) or (unit and unit.end())
         if after:
-            yield start, after.end()
+            yield start, after
 
 
-def _dates(text: str) -> Iterator[Span]:
-    return (day.span() for day in DATE.finditer(plain_digits(text)))
-
-
-def _moments(text: str) -> Iterator[Span]:
-    plain = plain_digits(text)
-    for day in DATE.finditer(plain):
-        gap = BEFORE_TIME.match(plain, day.end())
-        clock = TIME.match(plain, gap.end()) if gap else None
-        yield day.start(), (clock or day).end()
-
-
-def _currencies(text: str) -> Iterator[Span]:
-    return (sign.span() for sign in CURRENCY.finditer(text))
-
-
-_NUMBERS: Final = frozenset({Kind.DECIMAL, Kind.INTEGER, Kind.FLOAT})
-_SPANS: Final[dict[Kind, Callable[[str], Iterator[Span]]]] = {
-    Kind.CURRENCY: _currencies,
-    Kind.DATE: _dates,
-    Kind.DATETIME: _moments,
-    **dict.fromkeys(_NUMBERS, _numbers),
+_SPANS: Final[dict[Kind, Callable[[str], Iterable[Span]]]] = {
+    Kind.CURRENCY: find_currencies,
+    Kind.DATE: find_dates,
+    Kind.DATETIME: find_moments,
+    Kind.DECIMAL: _find_amounts,
+    Kind.FLOAT: _find_amounts,
+    # the year of a date, too
+    Kind.INTEGER: find_numbers,
 }
+_NUMBERS: Final = frozenset({Kind.DECIMAL, Kind.INTEGER, Kind.FLOAT})

@@ -76,12 +76,13 @@ def train(
     save_every: Annotated[int | None, typer.Option(help="Steps; default 250.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     workers: Annotated[
-        int | None, typer.Option(help="Processes that make samples; default: a core is left for training.")
+        int | None,
+        typer.Option(help="Processes that make samples; default: a core is left for training.", min=0),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out, with the recipe it has.")
     ] = False,
-    preview: Annotated[int, typer.Option(help="Print so many samples and do not train.")] = 0,
+    preview: Annotated[int, typer.Option(help="Print so many samples and do not train.", min=0)] = 0,
 ) -> None:
     """Train a checkpoint: fine-tune one for your schemas, or make a small one from scratch.
 
@@ -92,8 +93,8 @@ def train(
     given = {
         "base": base,
         "architecture": read_architecture(from_scratch) if from_scratch else None,
-        "data": [_pair(each) for each in data] if data else None,
-        "from_db": from_db or None,
+        "data": tuple(map(_pair, data)) if data else None,
+        "from_db": tuple(from_db) if from_db else None,
         "synthetic": synthetic,
         "synthetic_recipe": synthetic_recipe,
         "steps": steps,
@@ -150,12 +151,13 @@ def _resumed(out_dir: Path, given: dict[str, Any]) -> Recipe:
     """The recipe a run was begun with; what is given again must not differ."""
     from pipelines.train.prepare import STATES, read_recipe
 
-    begun = Recipe.model_validate(read_recipe(out_dir / STATES)["recipe"])
-    wanted = make_recipe(**{**begun.model_dump(), **given})
-    for name in given:
-        if getattr(begun, name) != getattr(wanted, name):
+    begun = make_recipe(**read_recipe(out_dir / STATES)["recipe"])
+    for name, value in given.items():
+        was = getattr(begun, name)
+        if was != value:
             raise ConfigurationError(
-                f"The run in {out_dir} was begun with {name} {getattr(begun, name)}, not {getattr(wanted, name)}.",
+                f"The run in {out_dir} was begun "
+                + (f"without {name}." if was is None else f"with {name} {was}, not {value}."),
                 hint="With --resume leave out what the recipe says.",
             )
     return begun

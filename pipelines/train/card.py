@@ -28,7 +28,7 @@ def write_card(
     """Write README.md beside the weights."""
     sections = (
         _front(recipe),
-        _opening(directory, recipe, num_parameters),
+        _opening(directory, recipe, labels, num_parameters),
         _data(recipe, labels, counts),
         _figures(recipe, counts, device),
         _recipe(recipe),
@@ -47,7 +47,7 @@ def _front(recipe: Recipe) -> Iterator[str]:
     yield "---"
 
 
-def _opening(directory: Path, recipe: Recipe, num_parameters: int) -> Iterator[str]:
+def _opening(directory: Path, recipe: Recipe, labels: Sequence[Labels], num_parameters: int) -> Iterator[str]:
     if recipe.base:
         origin = f"fine-tuned from `{Path(recipe.base).name if Path(recipe.base).exists() else recipe.base}`"
     else:
@@ -59,7 +59,8 @@ def _opening(directory: Path, recipe: Recipe, num_parameters: int) -> Iterator[s
     yield f"Digest of config, tokenizer and weights (SHA-256): `{digest(directory)}`."
     yield ""
     yield "```"
-    yield f"gleaner run receipt scans/*.pdf --model {directory.name}"
+    schema = labels[0].schema.name if labels else "receipt"
+    yield f"gleaner run {schema} scans/*.pdf --model {directory.resolve().name}"
     yield "```"
     yield ""
     yield "It is a PrefixLM: with transformers alone, pass `token_type_ids` of 1 for every token of the prompt."

@@ -137,20 +137,35 @@ class Synthetic:
     recipe: str
     seed: int
 
+    def require_recipe(self) -> None:
+        """Refuse a recipe that cannot be followed.
+
+        Raises:
+            ConfigurationError: there is no such recipe, or faker is not installed.
+        """
+        try:
+            from pipelines.train.synthetic import RECIPES
+        except ModuleNotFoundError as exc:
+            raise ConfigurationError(
+                f"Synthetic documents need {exc.name}.",
+                hint="Install it with `pip install 'gleaner[train]'`.",
+            ) from exc
+        if self.recipe not in RECIPES:
+            raise ConfigurationError(
+                f"There is no synthetic recipe {self.recipe!r}; there are {', '.join(RECIPES)}.",
+                hint="Correct --synthetic-recipe.",
+            )
+
     def tasks(self, split: Literal["train", "eval"], first: int = 0) -> Iterator[Task]:
         """The documents from a number on; of those to learn from, some are asked for as a later step asks.
 
         Raises:
             ConfigurationError: there is no such recipe.
         """
+        self.require_recipe()
         # imported here, so that labelled data alone needs nothing of it
         from pipelines.train.synthetic import RECIPES, samples
 
-        if self.recipe not in RECIPES:
-            raise ConfigurationError(
-                f"There is no synthetic recipe {self.recipe!r}; there are {', '.join(RECIPES)}.",
-                hint="Correct --synthetic-recipe.",
-            )
         drawn = samples(self.seed, split=split, recipe=RECIPES[self.recipe], start=first)
         for number, made in enumerate(drawn, start=first):
             rng = Random(f"{self.seed}/step/{number}") if split == "train" else None

@@ -27,5 +27,7 @@ def save_checkpoint(
             shutil.copyfile(start / name, aside / name)
     # the config last: a directory without one is no checkpoint
     for file in sorted(aside.iterdir(), key=lambda file: file.name == "config.json"):
+        # weights are written for their owner alone
+        shutil.copymode(aside / "config.json", file)
         file.replace(out / file.name)
     aside.rmdir()

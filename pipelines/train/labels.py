@@ -61,8 +61,9 @@ def read_file(path: Path) -> Iterator[tuple[str, Any]]:
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else exc
         raise ConfigurationError(
-            f"The labels {path} cannot be read: {exc}.",
+            f"The labels {path} cannot be read: {reason}.",
             hint='Give JSON Lines of {"text", "gold"} as --data SCHEMA=FILE.',
         ) from exc
     for number, line in enumerate(lines, start=1):

@@ -105,14 +105,21 @@ def begin(directory: Path, recipe: Recipe, labels: Sequence[Labels]) -> None:
     """Note what a run is made of, and which labels were left out; one that saved no state is begun anew.
 
     Raises:
-        ConfigurationError: another run is there.
+        ConfigurationError: another run is there, it cannot be written there, or the recipe names no synthetic one.
     """
+    if recipe.synthetic:
+        synthetic_of(recipe).require_recipe()
     if any(directory.glob("state-*")):
         raise ConfigurationError(
             f"{directory.parent} holds a training run.", hint="Go on with --resume, or name another --out."
         )
     shutil.rmtree(directory, ignore_errors=True)
-    (directory / START).mkdir(parents=True)
+    try:
+        (directory / START).mkdir(parents=True)
+    except OSError as exc:
+        raise ConfigurationError(
+            f"{directory.parent} cannot be written: {exc.strerror}.", hint="Name another --out."
+        ) from exc
     left_out = (fault for each in labels for fault in each.left_out)
     lines = "".join(json.dumps(vars(fault), ensure_ascii=False) + "\n" for fault in left_out)
     (directory / "left_out.jsonl").write_text(lines, encoding="utf-8")
@@ -129,8 +136,10 @@ def read_recipe(directory: Path) -> dict[str, Any]:
     try:
         note: dict[str, Any] = json.loads((directory / RECIPE).read_text())
     except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else exc
         raise ConfigurationError(
-            f"{directory.parent} holds no run to go on with: {exc}.", hint="Leave --resume out to begin one."
+            f"{directory.parent} holds no run to go on with: {reason}.",
+            hint="Leave --resume out to begin one.",
         ) from exc
     return note
 

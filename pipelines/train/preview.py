@@ -1,20 +1,40 @@
 """Samples to look at before training on them."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import count, islice
 
-from pipelines.train.data import Sample, Task, encoded
+from pipelines.train.data import CHUNK_SIZE, Sample, Task, encoded
 from pipelines.train.prepare import Data
+from schemas.errors import ConfigurationError
 from workers.engine.special_tokens import END_OF_ANSWER
 from workers.engine.tokenizer import PlainTokenizer
 
 
-def preview(data: Data, count: int) -> Iterator[str]:
-    """The first samples as the model sees them."""
-    maker = data.maker
-    pairs = encoded(maker.tasks(0), data.tokenizer, maker.max_tokens, data.envelope)
-    for number, (task, sample) in enumerate(islice(pairs, count), start=1):
+def preview(data: Data, num: int) -> Iterator[str]:
+    """The first samples as the model sees them.
+
+    Raises:
+        ConfigurationError: none fits the prompt.
+    """
+    for number, (task, sample) in enumerate(islice(_fitting(data), num), start=1):
         yield f"=== sample {number}: {_described(task, sample)}\n{_shown(sample, data.tokenizer)}{END_OF_ANSWER}"
+
+
+def _fitting(data: Data) -> Iterator[tuple[Task, Sample]]:
+    """Chunk after chunk, until one holds none."""
+    maker = data.maker
+    for chunk in count():
+        pairs = encoded(maker.tasks(chunk), data.tokenizer, maker.max_tokens, data.envelope)
+        first = next(pairs, None)
+        if first is None and chunk == 0:
+            raise ConfigurationError(
+                f"None of the first {CHUNK_SIZE} samples fits {maker.max_tokens} tokens.",
+                hint="Raise --max-tokens, or use a model with more positions.",
+            )
+        if first is None:
+            return
+        yield first
+        yield from pairs
 
 
 def _described(task: Task, sample: Sample) -> str:

@@ -128,7 +128,9 @@ def read_architecture(path: Path) -> Architecture:
     try:
         return Architecture(**tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as exc:
-        reason = _first(exc) if isinstance(exc, ValidationError) else exc
+        reason: object = exc.strerror if isinstance(exc, OSError) else exc
+        if isinstance(exc, ValidationError):
+            reason = _first(exc)
         raise ConfigurationError(
             f"{path} cannot be used as an architecture: {reason}.",
             hint="See pipelines/train/configs/small.toml.",

@@ -46,7 +46,8 @@ def plain_digits(text: str) -> str:
     """Digits, blanks, minus and separators of every script as ASCII; no offset moves."""
     if text.isascii():
         return text.replace("`", "'")
-    return "".join(map(_plain_char, text.translate(_PLAIN)))
+    text = text.translate(_PLAIN)
+    return text.translate({ord(char): _plain_char(char) for char in set(text) if not char.isascii()})
 
 
 def _plain_char(char: str) -> str:

@@ -2,11 +2,12 @@
 
 import math
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
 from schemas.forms import Leaf
-from schemas.locate import collapse
+from schemas.locate import Span, collapse
 from schemas.reading.common import plain_digits, refuse
 from schemas.reading.currencies import CURRENCY, ISO_4217, code_of
 
@@ -14,7 +15,7 @@ from schemas.reading.currencies import CURRENCY, ISO_4217, code_of
 def unit_of(printed: str) -> str | None:
     """What is printed beside the only number: "RM" of "RM 1,234.50", "kg" of "12 kg"."""
     plain = plain_digits(printed)
-    numbers = list(NUMBER.finditer(plain))
+    numbers = list(_NUMBER.finditer(plain))
     if len(numbers) != 1:
         return None
     end = numbers[0].end("body") if _is_length(numbers[0], plain) else numbers[0].end()
@@ -39,24 +40,59 @@ _POWERS: Final = {
     "billion": 9,
     "bn": 9,
 }
-NUMBER: Final = re.compile(
-    rf"""(?P<minus>(?:(?<![\w)])-|\A\s*-\s)(?:(?:{CURRENCY.pattern})\s?)?)?
-    (?P<body>\d{{1,3}}(?P<gap>[ '])\d{{3}}(?:(?P=gap)\d{{3}})*(?:[.,]\d+)?(?![.,']?\d)
+# the hyphen of "$24,000-$36,000" or "30%-40%" is no minus, neither before nor after a number
+_NUMBER: Final = re.compile(
+    rf"""(?P<minus>(?:(?<![\w)%-])-|\A\s*-\s)(?:(?:{CURRENCY.pattern})\s?)?)?
+    (?P<body>[1-9]\d{{0,2}}(?P<gap>[ '])\d{{3}}(?:(?P=gap)\d{{3}})*(?:[.,]\d+)?(?![.,']?\d)
         |\d+(?:[.,]\d+)*
         |(?<![\w.,])\.\d+)
     (?:(?P<suffix>[kKmM])(?![^\W_])
         |\s?(?P<word>(?i:thousand|million|mio|billion|bn|lakh|crore))s?(?![^\W_]))?
-    (?P<trailing>-(?!\w))?""",
+    (?P<trailing>-(?![\w(.-]|{CURRENCY.pattern}))?""",
     re.VERBOSE,
 )
+# what stands between a number and the minus of the next, or the number after a minus, where it may be a range
+_RANGE_BEFORE: Final = re.compile(rf"[ ]?(?:(?:{CURRENCY.pattern})[ ]?)?")
+_RANGE_AFTER: Final = re.compile(rf"\s?(?:(?:{CURRENCY.pattern})[ ]?)?\d")
 _GROUPED: Final = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d?(?:,\d{2})+,\d{3}")
+_COLUMN: Final = re.compile(r"[ ](?=[1-9])")
 _AROUND: Final = " \t\n()[]-+:;,./"
 _INT64: Final = 2**63
 
 
+def find_numbers(plain: str) -> Iterator[Span]:
+    """Where numbers are printed in a text of plain digits; spans overlap where it reads in two ways."""
+    last = 0
+    for number in _NUMBER.finditer(plain):
+        start, end = number.span()
+        yield start, end
+        opening, closing = plain.rfind("(", max(0, start - 8), start), plain.find(")", end, end + 8)
+        if opening >= 0 and closing >= 0 and not {*"()"} & {*plain[opening + 1 : closing]}:
+            yield opening, closing + 1
+        if number["gap"] == " ":
+            yield from _columns(number)
+        if last and number["minus"] and _RANGE_BEFORE.fullmatch(plain, last, start):
+            yield number.start("body"), end
+        if number["trailing"] and _RANGE_AFTER.match(plain, end):
+            yield start, end - 1
+        last = end
+
+
+def _columns(number: re.Match[str]) -> Iterator[Span]:
+    """The numbers of "2 150.00" if a blank does not group digits but parts columns, of up to three groups each."""
+    # no column begins with the zero of "2 050.00"
+    gaps = [number.start("body") + gap.start() for gap in _COLUMN.finditer(number["body"])]
+    starts = [number.start(), *(gap + 1 for gap in gaps)]
+    ends = [*gaps, number.end()]
+    for first, start in enumerate(starts):
+        for end in ends[first : first + 3]:
+            if (start, end) != number.span():
+                yield start, end
+
+
 def read_decimal(leaf: Leaf, printed: str) -> Decimal:
     plain = plain_digits(printed)
-    numbers = list(NUMBER.finditer(plain))
+    numbers = list(_NUMBER.finditer(plain))
     if len(numbers) != 1:
         raise refuse(leaf, printed, f"there are {len(numbers)} numbers in it")
     number = numbers[0]

@@ -1,4 +1,4 @@
-"""The real command: a killed run goes on to the same weights, and two minutes of training teach something."""
+"""The real command: a killed run goes on to the same weights, and samples can be looked at."""
 
 import json
 import os
@@ -164,33 +164,3 @@ def test_a_preview_prints_samples_without_training(command: Command) -> None:
     output = finished(command("--preview", "2", "--synthetic-recipe", "tiny"))
     assert output.count("=== sample ") == 2
     assert output.count("<|box_end|>") == 2
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_two_minutes_of_training_teach_something(world: Path, command: Command) -> None:
-    """Above what a model without any knowledge of the document could have right."""
-    out = world / "taught"
-    (world / "small.toml").write_text(
-        "hidden_size = 128\nlayers_per_stack = 1\nnum_heads = 4\nvocab_size = 1500\nmax_positions = 1024\n"
-    )
-    recipe: list[str | Path] = [
-        *("--from-scratch", world / "small.toml", "--synthetic", "1", "--synthetic-recipe", "tiny"),
-        *(
-            "--steps",
-            "250",
-            "--tokens-per-batch",
-            "4096",
-            "--lr",
-            "3e-3",
-            "--held-out",
-            "64",
-            "--ema",
-            "0.95",
-        ),
-        *("--evaluate-every", "125", "--extract", "16", "--device", "cpu", "--out", out),
-    ]
-    finished(command(*recipe))
-    first, last = (line for line in log(out) if line["kind"] == "evaluation")
-    assert last["loss"] < first["loss"] < losses(out)[0] / 2
-    assert last["accuracy"] > 0.6

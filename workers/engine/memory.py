@@ -4,7 +4,7 @@ import os
 
 import torch
 
-from schemas.errors import DeviceError
+from schemas.errors import DeviceError, DeviceLostError
 
 # of what is free once the weights are loaded; the rest is for what a step computes
 _SHARE_OF_GPU = 0.8
@@ -44,7 +44,7 @@ def as_device_error(error: Exception) -> Exception:
             hint="Lower the schema's max_answer_tokens, or use a larger device.",
         )
     if "CUDA" in text or isinstance(error, getattr(torch, "AcceleratorError", ())):
-        return DeviceError(f"The device failed: {text}.", hint="Restart the worker.")
+        return DeviceLostError(f"The device failed: {text}.", hint="Restart the worker.")
     return error
 
 

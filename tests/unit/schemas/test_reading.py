@@ -64,6 +64,8 @@ def test_text_is_collapsed_and_inferred_text_stripped():
         ("12.5-", "-12.5"),
         ("-RM 12.00", "-12.00"),
         ("RM -12.00", "-12.00"),
+        ("1,234.00-", "-1234.00"),
+        ("2 150.00", "2150.00"),
         ("(1,234.00)", "-1234.00"),
         ("($5.00)", "-5.00"),
         ("RM (12.00)", "-12.00"),
@@ -101,6 +103,8 @@ def test_a_decimal_comma_swaps_the_roles(printed, value):
         ("1.00 x 3.00", "2 numbers"),
         ("40 - 50", "2 numbers"),
         ("40-50", "2 numbers"),
+        ("$24,000-$36,000", "2 numbers"),
+        ("0 150.00", "2 numbers"),
         ("85k–95k", "2 numbers"),
         ("1/2", "2 numbers"),
         ("5'10", "2 numbers"),
@@ -191,6 +195,11 @@ def test_units(printed, unit):
         ("US Dollars", "USD"),
         ("all amounts in Malaysian Ringgit (RM)", "MYR"),
         ("100 euros", "EUR"),
+        ("in dollars", "USD"),
+        ("19k pounds", "GBP"),
+        ("Jamaican Dollars", "JMD"),
+        ("Hong Kong\ndollars", "HKD"),
+        ("Yen", "JPY"),
         ("zł", "PLN"),
     ],
 )
@@ -198,9 +207,7 @@ def test_currencies(printed, code):
     assert read(CURRENCY, printed) == code
 
 
-@pytest.mark.parametrize(
-    "printed", ["", "kr", "Jamaican dollars", "Q$", "QTY", "EUR or USD", "in dollars", "12"]
-)
+@pytest.mark.parametrize("printed", ["", "kr", "Rhodesian dollars", "Q$", "QTY", "EUR or USD", "12"])
 def test_what_is_no_single_currency_is_refused(printed):
     with pytest.raises(ConversionError, match="a currency"):
         read(CURRENCY, printed)
@@ -213,6 +220,9 @@ def test_what_is_no_single_currency_is_refused(printed):
         ("2018-12-05", date(2018, 12, 5)),
         ("2018/12/5", date(2018, 12, 5)),
         ("20181225", date(2018, 12, 25)),
+        ("December 11,2014", date(2014, 12, 11)),
+        ("22 June 28th, 2019", date(2019, 6, 28)),
+        ("20th day\nof September,\n2001", date(2001, 9, 20)),
         ("2018-12-05T10:00:00Z", date(2018, 12, 5)),
         ("3rd of March 2024", date(2024, 3, 3)),
         ("this 1st day of June, 2015", date(2015, 6, 1)),
@@ -259,7 +269,16 @@ def test_day_first_decides_between_two_readings():
             "Dec 20 18:33",
             "1.2.3.4",
         ),
-        *("31/02/2020", "29 Feb 2023", "00/00/2018", "99999999", "1,234.50", "1 March 2024 to 3 April 2024"),
+        *(
+            "31/02/2020",
+            "29 Feb 2023",
+            "00/00/2018",
+            "99999999",
+            "18991225",
+            "7.84. 20",
+            "1,234.50",
+            "1 March 2024 to 3 April 2024",
+        ),
     ],
 )
 @pytest.mark.parametrize("leaf", [DAY_FIRST, MONTH_FIRST, MOMENT])
@@ -273,9 +292,9 @@ STYLES = [
     "%Y-%m-%d",
     "%d %B %Y",
     "%B %d, %Y",
+    "%B %d,%Y",
     "%d-%b-%Y",
     "%b. %d, %Y",
-    "%Y%m%d",
     "%A, %d %b %Y",
     "%dth day of %B, %Y",
 ]
@@ -304,6 +323,7 @@ def test_two_digits_of_a_year_do_not_depend_on_today(day):
         ("25/12/2018", datetime(2018, 12, 25)),
         ("25/12/2018 14:33", datetime(2018, 12, 25, 14, 33)),
         ("14:33 25/12/2018", datetime(2018, 12, 25, 14, 33)),
+        ("25/Dec/2018:14:33:05", datetime(2018, 12, 25, 14, 33, 5)),
         ("25/12/2018 2:33 PM", datetime(2018, 12, 25, 14, 33)),
         ("25 Dec 2018 at 2 p.m.", datetime(2018, 12, 25, 14)),
         ("2018-12-25T14:33:05.5", datetime(2018, 12, 25, 14, 33, 5, 500_000)),

@@ -213,3 +213,13 @@ def test_a_preview_shows_prompt_and_answer(maker: Maker, labels: Labels, tokeniz
     assert first.startswith("=== sample 1: slip, condition")
     assert f"Text:\n{task.example.text}\nJSON:\n--- answer\n{dump(task.example.record)}<|box_end|>" in first
     assert second.startswith("=== sample 2")
+    assert len(list(preview(data, 2 * CHUNK_SIZE))) == 2 * CHUNK_SIZE
+
+
+def test_a_preview_of_samples_that_do_not_fit_says_so(
+    fake_synthetic: None, maker: Maker, tokenizer: PlainTokenizer
+) -> None:
+    short = replace(maker, lessons=(), share=1.0, max_tokens=100)
+    data = Data(maker=short, labels=[], tokenizer=tokenizer, envelope=Envelope())
+    with pytest.raises(ConfigurationError, match="None of the first 64 samples fits 100 tokens"):
+        list(preview(data, 1))

@@ -157,13 +157,17 @@ def test_a_run_learns_and_leaves_a_checkpoint_with_its_card(
     assert extraction.error is None
     assert extraction.cost.output_tokens > 0
 
-    card = (run.out / "README.md").read_text()
+    card_file = run.out / "README.md"
+    card = card_file.read_text()
     assert checkpoint.digest in card
+    assert "gleaner run slip " in card
     assert "slip: 36 to learn from, 4 held out, 0 left out" in card
     best = min(read_log(run.out, "evaluation"), key=lambda line: line["loss"])
     assert f"averaged weights of step {best['step']}" in card
     assert f"| {best['loss']:.4f} |" in card
     assert not [*run.states.glob("state-*"), *run.states.glob("best-*")]
+    modes = {file.stat().st_mode for file in run.out.iterdir() if file.is_file()}
+    assert modes == {card_file.stat().st_mode}, "some files are not for all who may read the others"
 
 
 def test_the_best_weights_are_those_that_are_saved(
