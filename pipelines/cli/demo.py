@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.console import err, out, table
+from pipelines.cli.console import out, table
 from pipelines.cli.follow import summarize
 from pipelines.cli.work import ingest_paths, warn_of_placeholder, work_with_progress
-from schemas.registry import Registry
 from workers.runtime import Runtime, set_runtime
-from workers.settings import Settings, get_settings
+from workers.settings import get_settings
 from workers.store import records
 from workers.store.questions import ask
 
@@ -36,7 +35,6 @@ def demo(
     settings = get_settings().model_copy(
         update={"data_dir": data_dir, "database_url": None, "broker_url": None, "schemas": ()}
     )
-    settings = settings.model_copy(update={"model": _checkpoint(settings)})
     runtime = Runtime(settings)
     set_runtime(runtime)
     warn_of_placeholder(runtime)
@@ -65,23 +63,3 @@ def _show(runtime: Runtime, sql: str, *, title: str) -> None:
     answer = ask(runtime.store, sql)
     out.print(f"\n{title}", style="bold")
     out.print(table(answer.columns, answer.rows, one_line=True))
-
-
-def _checkpoint(settings: Settings) -> str:
-    """The checkpoint of the settings, or a placeholder with random weights where there is none."""
-    if Path(settings.model).is_dir():
-        return settings.model
-    directory = settings.data_dir.parent / "placeholder"
-    if not (directory / "model.safetensors").exists():
-        err.print(f"no trained checkpoint in {settings.model}: making one with random weights in {directory}")
-        from workers.engine import placeholder
-
-        catalog = Registry.load()
-        texts = [
-            text
-            for name in catalog.names()
-            for example in catalog.get(name).examples
-            for text in (example.text, str(example.record))
-        ]
-        placeholder.make(directory, texts)
-    return str(directory)
