@@ -4,16 +4,15 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
 
 from schemas.errors import DatabaseAwayError, DeviceError, DeviceLostError
 from tests.cases import parcels
-from tests.cases.worlds import enqueue, job_ids, job_rows, make_runtime, rows, states
+from tests.cases.worlds import enqueue, job_ids, job_rows, rows, states
 from workers.embedded import work_off
 from workers.engine.protocol import Request
 from workers.lease import backoff_s, patiently
@@ -27,21 +26,6 @@ from workers.work import work
 
 Make = Callable[..., Runtime]
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture
-def make(sqlite_store: Engine, tmp_path: Path) -> Iterator[Make]:
-    """Runtimes over one SQLite file."""
-    schemas = parcels.write_schema(tmp_path / "schemas")
-    made: list[Runtime] = []
-
-    def one(*args: Any, **kwargs: Any) -> Runtime:
-        made.append(make_runtime(str(sqlite_store.url), schemas, *args, **kwargs))
-        return made[-1]
-
-    yield one
-    for runtime in made:
-        runtime.store.dispose()
 
 
 def put(runtime: Runtime, *names: str, **options: Any) -> int:

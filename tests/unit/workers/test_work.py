@@ -1,5 +1,5 @@
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from schemas.errors import DatabaseAwayError, DeviceError
 from tests.cases import parcels
-from tests.cases.worlds import enqueue, job_ids, job_rows, make_runtime, rows, states
+from tests.cases.worlds import enqueue, job_ids, job_rows, rows, states
 from workers.engine.protocol import Request
 from workers.runtime import Runtime
 from workers.store import jobs, results, sweep, versions
@@ -18,21 +18,6 @@ from workers.testing import Answer
 from workers.work import heartbeat, work
 
 Make = Callable[..., Runtime]
-
-
-@pytest.fixture
-def make(sqlite_store: Engine, tmp_path: Path) -> Iterator[Make]:
-    """Runtimes over one SQLite file."""
-    schemas = parcels.write_schema(tmp_path / "schemas")
-    made: list[Runtime] = []
-
-    def one(*args: Any, **kwargs: Any) -> Runtime:
-        made.append(make_runtime(str(sqlite_store.url), schemas, *args, **kwargs))
-        return made[-1]
-
-    yield one
-    for runtime in made:
-        runtime.store.dispose()
 
 
 def test_jobs_are_brought_to_done_with_typed_rows_and_evidence(make: Make) -> None:
