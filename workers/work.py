@@ -1,7 +1,6 @@
 """Works off a chunk of jobs: claim, extract, persist, while a heartbeat renews the lease."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -15,6 +14,7 @@ from workers.runtime import Runtime
 from workers.store import jobs, sweep, versions
 from workers.store.jobs import Claimed
 from workers.store.session import reading, transaction
+from workers.store.versions import StoredVersion
 
 log = structlog.get_logger()
 
@@ -174,13 +174,7 @@ class _Hand:
             fail_or_retry(runtime, owner, [(group[0], reason)])
 
 
-def _schemas(runtime: Runtime, stored: Sequence[tuple[int, str, str]]) -> dict[int, Schema]:
+def _schemas(runtime: Runtime, stored: Sequence[StoredVersion]) -> dict[int, Schema]:
     """The schemas of this process by the ids of their stored versions."""
-    known = {}
-    for version_id, name, digest in stored:
-        # a schema that is not here, or has faults, is for workers that have it as it was
-        with suppress(GleanerError):
-            schema = runtime.registry.get(name)
-            if schema.digest == digest:
-                known[version_id] = schema
-    return known
+    found = {version.id: runtime.schema_of(version) for version in stored}
+    return {version_id: schema for version_id, schema in found.items() if schema}

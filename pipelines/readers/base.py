@@ -30,6 +30,8 @@ class Read:
     # SHA-256 as hexadecimal digits, of the text; without one, of the reason and the bytes (or the origin)
     content_hash: str
     error: DocumentError | None
+    # of the document that it came with, as an attachment does with its message
+    parent_origin: str | None = None
 
     @classmethod
     def done(cls, origin: str, media_type: str, text: str) -> "Read":
