@@ -7,10 +7,11 @@ from typing import TypedDict, Unpack
 
 import sqlalchemy as sa
 
-from pipelines.readers import Read
+from pipelines.readers import Limits, Read
 from schemas.base import Schema
 from schemas.errors import TransientError
 from workers.engine.protocol import Checkpoint
+from workers.settings import Settings
 from workers.store import batches, documents, records, steer, versions
 from workers.store.batches import LIVE, Added, NewEntry
 from workers.store.documents import NewDocument
@@ -141,6 +142,15 @@ def _new_document(read: Read) -> NewDocument:
         text=read.text,
         error_code=read.error.code if read.error else None,
         error=str(read.error) if read.error else None,
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What a document may have at most."""
+    return Limits(
+        max_bytes=settings.max_bytes,
+        max_pages=settings.max_pages,
+        max_chars=settings.max_chars,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 from schemas.base import ExtractionSchema, Schema, schema_name
-from schemas.errors import DuplicateSchemaError, GleanerError, SchemaError, UnknownSchemaError
+from schemas.errors import DuplicateSchemaError, SchemaError, UnknownSchemaError
 from schemas.examples import ExampleFault, load_examples, read_examples
 from schemas.modules import modules
 

@@ -13,7 +13,6 @@ from fsspec.core import url_to_fs
 from pipelines.sources.base import File, fail, hide_passwords
 from schemas.errors import ConfigurationError
 
-
 # by which file systems tell that a file was written anew, the surest first
 _MOMENTS = ("LastModified", "Last-Modified", "last_modified", "updated", "mtime", "created")
 _VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "Content-MD5", "sha", *_MOMENTS)

@@ -79,7 +79,9 @@ def claim(conn: Connection, name: str, *, owner: str, lease_s: float) -> Claimed
 def _replace_interrupted(conn: Connection, name: str) -> None:
     """End the runs that are half read, and put one in the place of each; of several that take what is new, one."""
     broken = update(Run).where(Run.pipeline == name, Run.state == RunState.READING.value)
-    ended = broken.values(state=RunState.INTERRUPTED.value, reason=_BROKE_OFF).returning(*Run.__table__.columns)
+    ended = broken.values(state=RunState.INTERRUPTED.value, reason=_BROKE_OFF).returning(
+        *Run.__table__.columns
+    )
     for run in conn.execute(ended).all():
         if run.batch_id is not None:
             seal(conn, run.batch_id)
@@ -126,7 +128,11 @@ def _hold(conn: Connection, claimed: Claimed, lease_s: float) -> Any:
 
 def count(conn: Connection, claimed: Claimed, *, batch_id: int | None, new: int, unchanged: int) -> None:
     """Note what was taken and what was found as before."""
-    values = {"num_new": Run.num_new + new, "num_unchanged": Run.num_unchanged + unchanged, "batch_id": batch_id}
+    values = {
+        "num_new": Run.num_new + new,
+        "num_unchanged": Run.num_unchanged + unchanged,
+        "batch_id": batch_id,
+    }
     conn.execute(update(Run).where(Run.id == claimed.run_id).values(values))
 
 

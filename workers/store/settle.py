@@ -17,7 +17,10 @@ _COSTS = ("seconds", "tokens")
 PIPELINE_RUNS = Table(
     "pipeline_runs",
     MetaData(),
-    *(Column(name, Integer) for name in ("run_id", "batch_id", "seen", "new", "unchanged", *_COUNTS, "tokens")),
+    *(
+        Column(name, Integer)
+        for name in ("run_id", "batch_id", "seen", "new", "unchanged", *_COUNTS, "tokens")
+    ),
     *(Column(name, Text) for name in ("pipeline", "cause", "state", "reason")),
     *(Column(name, UtcDateTime()) for name in ("scheduled_for", "started_at", "ended_at")),
     Column("seconds", Double),
@@ -42,6 +45,11 @@ def open_batches(conn: Connection, name: str) -> list[int]:
     """The batches of a pipeline's runs that are not settled, the oldest first."""
     query = select(Run.batch_id).where(Run.pipeline == name, Run.batch_id.is_not(None), *_unsettled())
     return [batch_id for batch_id in conn.execute(query.order_by(Run.id)).scalars() if batch_id is not None]
+
+
+def unsettled(conn: Connection) -> list[str]:
+    """The pipelines that have runs whose documents are worked on, or were."""
+    return sorted(conn.execute(select(Run.pipeline).where(*_unsettled()).distinct()).scalars())
 
 
 def settle(conn: Connection, name: str) -> None:
