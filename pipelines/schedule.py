@@ -48,8 +48,6 @@ class Cron:
             raise PipelineError(
                 f"{self.expression!r} is no cron expression: {exc or 'it has not five fields'}.", hint=_FIELDS
             ) from exc
-        except StopIteration:
-            raise PipelineError(f"The time of {self.expression!r} never comes.", hint=_FIELDS) from None
 
     def after(self, moment: datetime) -> datetime:
         """The first time after a moment, in UTC."""
