@@ -99,16 +99,19 @@ class Mail:
 
     @property
     def code(self) -> str:
-        return f"Mailbox('127.0.0.1', 'ann', '${{MAIL_SECRET}}', port={self.port}, tls='never', folders=['Bills & more'])"
+        options = f"port={self.port}, tls='never', folders=['Bills & more']"
+        return f"Mailbox('127.0.0.1', 'ann', '${{MAIL_SECRET}}', {options})"
 
     def add(self, *receivers: str) -> None:
-        """Messages whose attachment is a parcel; the body is one as well."""
+        """Messages whose body is a parcel."""
+        for receiver in receivers:
+            body = parcels.text(receiver, "1 cup")
+            self.append(f"Subject: x\r\n\r\n{body}\r\n".encode())
+
+    def append(self, message: bytes) -> None:
         with closing(self.connect()) as server:
-            for receiver in receivers:
-                body = parcels.text(f"{receiver}_body", "2 cups")
-                message = f'Subject: x\r\n\r\n{body}\r\n'.encode()
-                status, said = server.append('"Bills &- more"', None, None, message)
-                assert status == "OK", said
+            status, said = server.append('"Bills &- more"', None, None, message)
+            assert status == "OK", said
 
     def connect(self) -> imaplib.IMAP4:
         server = imaplib.IMAP4("127.0.0.1", self.port, timeout=10)
@@ -201,7 +204,12 @@ class Site:
             "lease_s": LEASE_S,
             "log_level": "info",
         }
-        command = [sys.executable, "-m", "tests.integration.pipelines.scripted_clock", json.dumps(given | options)]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.integration.pipelines.scripted_clock",
+            json.dumps(given | options),
+        ]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("GLEANER_")}
         with (self.directory / f"clock{len(self.processes)}.log").open("wb") as log:
             self.processes.append(

@@ -18,11 +18,10 @@ def names(prefix: str, num: int) -> list[str]:
 @pytest.mark.parametrize("kind", ["folder", "table", "mail"])
 def test_each_run_takes_exactly_what_is_new(site: Site, kind: str, request: pytest.FixtureRequest) -> None:
     source: Growing = request.getfixturevalue(kind)
-    mark = "_body" if kind == "mail" else ""
     declared = site.declare(source.code)
     source.add(*names("first", 3))
     site.run_scheduled(declared)
-    assert site.receivers() == [f"{name}{mark}" for name in names("first", 3)]
+    assert sorted(site.receivers()) == names("first", 3)
     site.run_scheduled(declared)
     assert site.runs() == [("done", 3), ("done", 0)]
 
@@ -42,7 +41,7 @@ def test_each_run_takes_exactly_what_is_new(site: Site, kind: str, request: pyte
     assert fire_due(site.runtime, declared) == []
     assert take(site.runtime, declared.get(NAME)) is not None
     work_off_all(site.runtime, NAME)
-    everything = [f"{name}{mark}" for name in (*names("first", 3), *names("second", 12), *names("third", 2))]
+    everything = [*names("first", 3), *names("second", 12), *names("third", 2)]
     assert sorted(site.receivers()) == sorted(everything)
     assert site.runs() == [("done", 3), ("done", 0), ("interrupted", num_taken - 3), ("done", 17 - num_taken)]
 

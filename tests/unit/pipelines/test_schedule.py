@@ -1,6 +1,7 @@
 """When runs are due."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -65,7 +66,7 @@ def test_a_daily_time_comes_once_a_day_on_every_clock(
     schedule = Cron(f"{minute} {hour} * * *", zone)
     found = times(schedule, moment, 400)
     days = [one.astimezone(ZoneInfo(zone)).date() for one in found]
-    assert all((after - before).days == 1 for before, after in zip(days, days[1:], strict=False))
+    assert all((after - before).days == 1 for before, after in pairwise(days))
     shifted = [
         one
         for one in found
