@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -109,14 +109,16 @@ class Mail:
             self.append(f"Subject: x\r\n\r\n{body}\r\n".encode())
 
     def append(self, message: bytes) -> None:
-        with closing(self.connect()) as server:
+        with self.connected() as server:
             status, said = server.append('"Bills &- more"', None, None, message)
             assert status == "OK", said
 
-    def connect(self) -> imaplib.IMAP4:
+    @contextmanager
+    def connected(self) -> Iterator[imaplib.IMAP4]:
         server = imaplib.IMAP4("127.0.0.1", self.port, timeout=10)
         server.login("ann", "secret")
-        return server
+        yield server
+        server.logout()
 
 
 @pytest.fixture
@@ -145,7 +147,7 @@ def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     try:
         wait_until(lambda: _answers(made), "the IMAP server")
-        with closing(made.connect()) as server:
+        with made.connected() as server:
             server.create('"Bills &- more"')
         yield made
     finally:
@@ -155,10 +157,10 @@ def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:
 
 def _answers(made: Mail) -> bool:
     try:
-        made.connect().logout()
+        with made.connected():
+            return True
     except OSError:
         return False
-    return True
 
 
 @dataclass

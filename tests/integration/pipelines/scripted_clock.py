@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines import runs
+from pipelines.cli.beat import _stop_on_signals
 from pipelines.clock import Clock
 from pipelines.etl import Pipelines
 from pipelines.sources.feed import Part
@@ -32,4 +33,5 @@ if __name__ == "__main__":
     slowly(options.pop("seconds_per_commit", 0.0))
     runtime = make_runtime(options.pop("database_url"), Path(options.pop("schemas")), **options)
     configure_logs(runtime.settings)
+    _stop_on_signals(runtime)
     Clock(runtime, Pipelines.load(runtime.settings.pipelines)).run()
