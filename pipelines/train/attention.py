@@ -80,7 +80,7 @@ def _attend(
     attend = _attend_plainly if is_plain else scaled_dot_product_attention
     # split at once: the gradient of a slice is as large as what it was cut from
     lengths = [length for family in families for length in family.lengths]
-    parts = zip(*(each.split(lengths, dim=2) for each in (query, key, value)), strict=True)
+    parts = zip(*(torch.split(each, lengths, dim=2) for each in (query, key, value)), strict=True)
     seen: list[torch.Tensor] = []
     for family, own in zip(families, masks, strict=True):
         seen += _attend_family(attend, family, own, list(islice(parts, 1 + len(own))))

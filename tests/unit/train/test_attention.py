@@ -32,6 +32,7 @@ def batch(maker: Maker, request: pytest.FixtureRequest) -> Batch:
 
 def loss_of_transformers(model: HrmTextForCausalLM, batch: Batch) -> torch.Tensor:
     """With attention of transformers' own and one mask over the whole batch."""
+    model.set_attn_implementation("sdpa")
     seen = torch.zeros(batch.num_tokens, batch.num_tokens, dtype=torch.bool)
     start = 0
     for family in batch.families:
@@ -61,6 +62,7 @@ def test_it_is_the_attention_of_transformers(model: HrmTextForCausalLM, batch: B
     loss = loss_of_transformers(model, batch)
     expected = gradients(model, loss)
     use_row_attention(model)
+    assert model.config._attn_implementation != "sdpa"
     found = score(model, batch, torch.float32).loss
     torch.testing.assert_close(found, loss)
     torch.testing.assert_close(gradients(model, found), expected, rtol=1e-3, atol=1e-4)
