@@ -153,6 +153,7 @@ class Extractor:
             form=self.schema.form,
             max_new_tokens=self.prompter.max_new_tokens,
             time_limit_s=self.time_limit_s,
+            examples=[self.schema.examples[number] for number in prompt.shots],
         )
 
     def _conclude(self, document: str, plan: _Plan, completions: Sequence[Completion]) -> Extraction:

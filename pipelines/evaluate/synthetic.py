@@ -81,6 +81,7 @@ def _request(task: Task, engine: Engine, envelope: Envelope) -> Request:
         document=task.example.text,
         form=task.schema.form,
         max_new_tokens=prompter.max_new_tokens,
+        examples=[task.schema.examples[number] for number in prompt.shots],
     )
 
 

@@ -5,7 +5,7 @@ KV cache has room for them, and after it those leave that have ended.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import torch
 
 from workers.engine import checkpoint, memory
 from workers.engine.cache import Arena, bytes_per_token
+from workers.engine.drafts import Drafting, copying
 from workers.engine.line import Line, Ticket
 from workers.engine.network import Network
 from workers.engine.protocol import Checkpoint, Completion, Request
@@ -20,17 +21,17 @@ from workers.engine.row import Row
 from workers.engine.step import step
 from workers.engine.tokenizer import PlainTokenizer
 
-# what is fed behind a row's answer as a guess of how it goes on
-Drafter = Callable[[Row], Sequence[int]]
-
 
 class HrmTextEngine:
     """Completes prompts greedily under their grammars; a completion does not depend on what runs beside it."""
 
     def __init__(
-        self, loaded: checkpoint.Loaded, *, kv_memory: int | None = None, drafter: Drafter = lambda row: ()
+        self, loaded: checkpoint.Loaded, *, kv_memory: int | None = None, drafting: Drafting | None = None
     ) -> None:
-        """`kv_memory` is the most bytes of the KV cache; by default a share of what is free."""
+        """`kv_memory` is the most bytes of the KV cache, by default a share of what is free.
+
+        `drafting` makes what drafts a row's answer, by default by copying from the document; answers are the same.
+        """
         self.tokenizer: PlainTokenizer = loaded.tokenizer
         self.checkpoint: Checkpoint = loaded.checkpoint
         self._network = Network(loaded.model)
@@ -40,7 +41,7 @@ class HrmTextEngine:
         # fewer for as long as the device has no memory for all
         self._num_places = self._most_places
         self._arena: Arena | None = None
-        self._drafter = drafter
+        self._drafting = drafting or copying(self.tokenizer)
         self._line = Line()
         self._lock = threading.Lock()
         self._is_running = False
@@ -67,10 +68,12 @@ class HrmTextEngine:
 
     def submit(self, request: Request) -> Future[Completion]:
         """Enter the waiting line; the future is given the completion, or a DeviceError if the device fails."""
-        ticket = Ticket(Row(request, self.tokenizer, self.max_positions))
-        if ticket.row.finish:
-            ticket.future.set_result(ticket.row.completion())
-            return ticket.future
+        row = Row(request, self.tokenizer, self.max_positions)
+        if row.finish:
+            done: Future[Completion] = Future()
+            done.set_result(row.completion())
+            return done
+        ticket = Ticket(row, self._drafting(row))
         with self._lock:
             self._line.waiting.append(ticket)
             if not self._is_running:
@@ -126,9 +129,9 @@ class HrmTextEngine:
         # a time limit may have ended one already
         self._line.settle(self._arena)
         if self._line.running:
+            for ticket in self._line.running:
+                ticket.row.draft = ticket.draft()
             rows = [ticket.row for ticket in self._line.running]
-            for row in rows:
-                row.draft = self._drafter(row)
             step(self._network, self._arena, rows, self.tokenizer.size)
             self._line.settle(self._arena)
 

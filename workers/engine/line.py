@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from workers.engine.cache import Arena
+from workers.engine.drafts import Drafter
 from workers.engine.memory import too_large
 from workers.engine.protocol import Completion
 from workers.engine.row import Row
@@ -15,9 +16,10 @@ MAX_PROMPT_TOKENS = 4096
 
 @dataclass(eq=False)
 class Ticket:
-    """A request's row, and where its completion is waited for."""
+    """A request's row, what drafts its answer, and where its completion is waited for."""
 
     row: Row
+    draft: Drafter
     future: Future[Completion] = field(default_factory=Future)
 
 

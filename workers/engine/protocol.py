@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from schemas.errors import GleanerError
+from schemas.examples import Example
 from schemas.forms import ObjectForm
 
 
@@ -36,6 +37,8 @@ class Request:
     form: ObjectForm
     max_new_tokens: int
     time_limit_s: float | None = None
+    # those in the prompt, as they stand: they show where in a document values are found, which makes guesses better
+    examples: Sequence[Example] = ()
 
 
 class Finish(StrEnum):

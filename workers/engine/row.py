@@ -34,7 +34,7 @@ class Row:
         self._error: GleanerError | None = None
         try:
             check_positions(request, max_positions)
-            self._chooser = Chooser(request, tokenizer)
+            self.chooser = Chooser(request, tokenizer)
             self._end_by_limits()
             self._append_forced()
         except GleanerError as exc:
@@ -80,7 +80,7 @@ class Row:
         self._forwards += 1
         try:
             while True:
-                self._append(*self._chooser.choose(scores, right))
+                self._append(*self.chooser.choose(scores, right))
                 self._append_forced()
                 written = self.answer[base:]
                 right = num_equal(self.draft, written)
@@ -115,7 +115,7 @@ class Row:
 
     def _append_forced(self) -> None:
         """Write what the grammar leaves no choice about; of the ways to spell it, it allows one."""
-        for token in self._chooser.forced() if not self.finish else ():
+        for token in self.chooser.forced() if not self.finish else ():
             self._append(token, 0.0)
             self._num_forced += 1
             if self.finish:
@@ -126,7 +126,7 @@ class Row:
         self._tokens.append(Token(id=token, text=text, logprob=logprob))
         self.answer.append(token)
         # the grammar is complete, so <|box_end|> is the only thing left to say: it is not asked for
-        if self._chooser.take(token):
+        if self.chooser.take(token):
             self._end(Finish.STOP)
         else:
             self._end_by_limits()
