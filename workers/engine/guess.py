@@ -18,13 +18,15 @@ from workers.engine.outline import More, Slot
 
 # places that are compared, of many
 _MOST_PLACES = 12
-_MOST_HINTS = 4
+_MOST_HINTS = 3
 # how much of the text before a value is looked for: the longest that is found counts
 _LENGTHS = (LEFT, 16, 11, 8, 6, 4, 3, 2)
 # as long as this, the text before a value makes its place likely
 _SURE = 4
 # white space, as an answer writes it
 _BLANK = re.compile(rb"(?:[ \xa0\x03]|\\n|\\t)+$")
+# copied from anywhere; all else is copied from among what is printed of its kind
+_FREE = (Kind.TEXT, Kind.INFERRED)
 _NEWLINE = rb"\n"
 _NUMBER = re.compile(rb"0[0.,]*")
 
@@ -63,20 +65,19 @@ class Guesser:
         self._anchors: dict[str, Found | None] = {}
 
     def note(self, slot: Slot, value: bytes, trail: Trail) -> None:
-        """Remember where a written value stands, or that a list has begun."""
+        """Remember where a written value of a list stands, or that a list has begun."""
         if isinstance(slot.form, ListForm):
             # it may stand before what was written last
             trail.position = 0
-        raw = value[1:-1]
-        if not isinstance(slot.form, Leaf) or not slot.form.is_verbatim or value[:1] != b'"':
+        if not (slot.is_item and isinstance(slot.form, Leaf) and slot.form.is_verbatim):
             return
-        place = self._best(slot, self._occurrences(raw), trail)
-        if place is not None:
-            start, end = place.start, place.start + len(raw)
-            trail.position = end
-            if slot.is_item:
-                trail.around[slot.path] = self._text.around(start, end)
-                trail.starts[slot.path] = start
+        raw = value[1:-1]
+        starts = self._occurrences(raw, self._starts_of(slot.form), trail.position)
+        start = next(starts, self._text.written.find(raw))
+        if value[:1] == b'"' and start >= 0:
+            trail.position = end = start + len(raw)
+            trail.around[slot.path] = self._text.around(start, end)
+            trail.starts[slot.path] = start
 
     def has_items(self, slot: Slot, form: ListForm, trail: Trail) -> bool:
         """Whether a list has a first item, as far as one can see."""
@@ -131,15 +132,16 @@ class Guesser:
         if leaf.kind is Kind.INFERRED and len(begun) < _SURE:
             return None
         if begun:
-            spans = None if leaf.kind in (Kind.TEXT, Kind.INFERRED) else self._spans_of(leaf)
-            found = self._best(slot, self._occurrences(begun, spans), trail)
+            from_ = trail.position if slot.is_item else 0
+            starts = list(self._occurrences(begun, self._starts_of(leaf), from_))
+            found = self._best(slot, starts or list(self._occurrences(begun)), trail)
         else:
             found = self._anchor(slot, trail)
         if found is None:
             return None
-        if leaf.kind in (Kind.TEXT, Kind.INFERRED):
+        if leaf.kind in _FREE:
             return self._words(found, leaf, len(begun))
-        return self._number(found, leaf, begun)
+        return self._number(found, slot, leaf, begun)
 
     def _words(self, found: Found, leaf: Leaf, least: int) -> bytes:
         """From a place to the end of what should be copied there: its line, if nothing else is known."""
@@ -150,7 +152,7 @@ class Guesser:
         end = min((end for end in ends if end >= 0), default=most)
         return _BLANK.sub(b"", text[found.start : end])
 
-    def _number(self, found: Found, leaf: Leaf, begun: bytes) -> bytes | None:
+    def _number(self, found: Found, slot: Slot, leaf: Leaf, begun: bytes) -> bytes | None:
         """What is printed at a place, or little behind it; of several spellings the one that ends as it should."""
         spans = self._spans_of(leaf)
         start = found.start
@@ -167,6 +169,10 @@ class Guesser:
         end = next((end for end in ends if right and shape.startswith(right, end)), ends[0])
         return self._text.written[start:end]
 
+    def _starts_of(self, leaf: Leaf) -> dict[int, list[int]] | None:
+        """Where a value of a leaf may start, None if everywhere."""
+        return None if leaf.kind in _FREE else self._spans_of(leaf)
+
     def _spans_of(self, leaf: Leaf) -> dict[int, list[int]]:
         """By where it starts, in order, the ends of what is printed of a leaf's kind."""
         if leaf not in self._spans:
@@ -178,31 +184,31 @@ class Guesser:
         return self._spans[leaf]
 
     def _occurrences(
-        self, part: bytes, among: dict[int, list[int]] | None = None, most: int = _MOST_PLACES
+        self, part: bytes, among: dict[int, list[int]] | None = None, from_: int = 0, most: int = _MOST_PLACES
     ) -> Iterator[int]:
         text = self._text.written
-        start = text.find(part)
+        start = text.find(part, from_)
         while start >= 0 and most:
             if among is None or start in among:
                 yield start
                 most -= 1
             start = text.find(part, start + 1)
 
-    def _best(self, slot: Slot, starts: Iterator[int], trail: Trail) -> Found | None:
-        """The place before which the text is most like that of the hints; of like ones, the next one in a list."""
+    def _best(self, slot: Slot, starts: Sequence[int], trail: Trail) -> Found | None:
+        """The first place before which the text is most like that of the hints."""
         hints = self._around(slot, trail)
         shape = self._text.shape
-        best: tuple[tuple[int, bool, int], Found] | None = None
+        best: Found | None = None
         for start in starts:
             left = shape[max(0, start - LEFT) : start]
-            likeness, right = max(
-                ((_likeness(left, hint.left), hint.right) for hint in hints), default=(0, b"")
-            )
-            is_next = start >= trail.position
-            order = (is_next, likeness, -start) if slot.is_item else (likeness, is_next, -start)
-            if best is None or order > best[0]:
-                best = order, Found(start, likeness, right)
-        return best[1] if best else None
+            likeness, right = 0, b""
+            for hint in hints:
+                alike = _likeness(left, hint.left)
+                if alike > likeness:
+                    likeness, right = alike, hint.right
+            if best is None or likeness > best.likeness:
+                best = Found(start, likeness, right)
+        return best
 
     def _anchor(self, slot: Slot, trail: Trail) -> Found | None:
         """Where a value should begin of which nothing is written yet."""
