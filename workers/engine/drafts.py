@@ -78,7 +78,8 @@ class CopyDrafter:
         if right is None and len(new) >= len(self._last):
             self._length = min(2 * self._length, _MOST_LENGTH)
         else:
-            self._length = max((self._length + 2 * (right or 0)) // 2, _LEAST_LENGTH)
+            wanted = (self._length + 2 * (right or 0)) // 2
+            self._length = min(max(wanted, _LEAST_LENGTH), _MOST_LENGTH)
 
     def _guess(self) -> list[int]:
         outline, guesser, trail = self._outline, self._guesser, self._trail
