@@ -51,9 +51,11 @@ class Envelope:
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """Token ids of the whole bidirectional block."""
+    """Token ids of everything the model reads."""
 
     ids: tuple[int, ...]
+    # those of them before the text: <|im_start|>, condition, examples
+    num_before: int
     # the examples in it by their number in the schema, as they stand
     shots: tuple[int, ...]
 
@@ -100,7 +102,8 @@ class Prompter:
             return None
         shots = self._chooser.choose(text, step, room)
         examples = (token for number in shots for token in self._blocks[number])
-        return Prompt(ids=(*opening, *examples, *body, self._end), shots=tuple(shots))
+        before = (*opening, *examples)
+        return Prompt(ids=(*before, *body, self._end), num_before=len(before), shots=tuple(shots))
 
     def room(self, step: Step) -> int:
         """Tokens of text that fit beside two examples or more, whichever are chosen for it.

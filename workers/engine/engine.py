@@ -16,8 +16,9 @@ from workers.engine.cache import Arena, bytes_per_token
 from workers.engine.drafts import Drafting, copying
 from workers.engine.line import Line, Ticket
 from workers.engine.network import Network
-from workers.engine.protocol import Checkpoint, Completion, Request
+from workers.engine.protocol import Checkpoint, Completion, Occupancy, Request
 from workers.engine.row import Row
+from workers.engine.seats import Seats
 from workers.engine.step import step
 from workers.engine.tokenizer import PlainTokenizer
 
@@ -40,7 +41,8 @@ class HrmTextEngine:
         self._most_places = room // bytes_per_token(self._network.kv_shape, like.dtype)
         # fewer for as long as the device has no memory for all
         self._num_places = self._most_places
-        self._arena: Arena | None = None
+        self._seats: Seats | None = None
+        self._num_steps = self._num_tokens = 0
         self._drafting = drafting or copying(self.tokenizer)
         self._line = Line()
         self._lock = threading.Lock()
@@ -65,6 +67,19 @@ class HrmTextEngine:
     @property
     def max_positions(self) -> int:
         return int(self._network.config.max_position_embeddings)
+
+    @property
+    def occupancy(self) -> Occupancy:
+        """How full the engine is at this moment; to be read from any thread."""
+        seats = self._seats
+        return Occupancy(
+            num_running=len(self._line.running),
+            num_waiting=len(self._line.waiting),
+            num_places=self._num_places,
+            num_places_taken=seats.num_taken if seats else 0,
+            num_steps=self._num_steps,
+            num_tokens=self._num_tokens,
+        )
 
     def submit(self, request: Request) -> Future[Completion]:
         """Enter the waiting line; the future is given the completion, or a DeviceError if the device fails."""
@@ -111,7 +126,7 @@ class HrmTextEngine:
             else:
                 continue
             # outside the handlers, where no traceback holds the tensors of the step
-            self._arena = None
+            self._seats = None
             memory.give_back()
 
     def _has_work(self) -> bool:
@@ -119,21 +134,22 @@ class HrmTextEngine:
             self._is_running = bool(self._line.running or self._line.waiting)
             if not self._is_running and self._num_places < self._most_places:
                 # what filled the memory may be gone
-                self._num_places, self._arena = self._most_places, None
+                self._num_places, self._seats = self._most_places, None
             return self._is_running
 
     def _turn(self) -> None:
-        if self._arena is None:
-            self._arena = Arena(self._network.kv_shape, self._num_places, self._network.like)
-        self._line.admit(self._arena)
+        if self._seats is None:
+            self._seats = Seats(Arena(self._network.kv_shape, self._num_places, self._network.like))
+        self._line.admit(self._seats)
         # a time limit may have ended one already
-        self._line.settle(self._arena)
+        self._line.settle(self._seats)
         if self._line.running:
             for ticket in self._line.running:
                 ticket.row.draft = ticket.draft()
             rows = [ticket.row for ticket in self._line.running]
-            step(self._network, self._arena, rows, self.tokenizer.size)
-            self._line.settle(self._arena)
+            self._num_tokens += step(self._network, self._seats.arena, rows, self.tokenizer.size)
+            self._num_steps += 1
+            self._line.settle(self._seats)
 
     def _recover(self, error: Exception) -> None:
         """Go on with half of those in hand if the memory was full, else tell everyone."""
