@@ -54,10 +54,10 @@ class Prompt:
     """Token ids of everything the model reads."""
 
     ids: tuple[int, ...]
-    # those of them before the text: <|im_start|>, condition, examples
-    num_before: int
     # the examples in it by their number in the schema, as they stand
     shots: tuple[int, ...]
+    # how many of the first ids come before the text: the same for all texts with the same shots
+    num_shared: int
 
     @property
     def num_shots(self) -> int:
@@ -101,9 +101,8 @@ class Prompter:
         if room < self._chooser.least(step):
             return None
         shots = self._chooser.choose(text, step, room)
-        examples = (token for number in shots for token in self._blocks[number])
-        before = (*opening, *examples)
-        return Prompt(ids=(*before, *body, self._end), num_before=len(before), shots=tuple(shots))
+        shared = [*opening, *(token for number in shots for token in self._blocks[number])]
+        return Prompt(ids=(*shared, *body, self._end), shots=tuple(shots), num_shared=len(shared))
 
     def room(self, step: Step) -> int:
         """Tokens of text that fit beside two examples or more, whichever are chosen for it.

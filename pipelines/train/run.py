@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 from transformers import HrmTextForCausalLM
 
-from pipelines.train.attention import use_plain_attention
+from pipelines.train.attention import use_row_attention
 from pipelines.train.card import write_card
 from pipelines.train.feed import Feed
 from pipelines.train.finish import save_checkpoint
@@ -86,8 +86,7 @@ class Run:
             model = make_model(self.recipe.architecture, tokenizer, self.device)
         else:
             model = load_base(str(self.recipe.base), self.device)
-        if model.device.type == "cpu":
-            use_plain_attention(model)
+        use_row_attention(model)
         return model
 
     def _say(self, model: HrmTextForCausalLM, counts: Counts) -> None:
