@@ -13,7 +13,7 @@ import torch
 
 from workers.engine import checkpoint, memory
 from workers.engine.cache import Arena, bytes_per_token
-from workers.engine.drafts import Drafting, copying
+from workers.engine.drafts import Drafting, copying, no_drafts
 from workers.engine.line import Line, Ticket
 from workers.engine.network import Network
 from workers.engine.protocol import Checkpoint, Completion, Occupancy, Request
@@ -50,15 +50,23 @@ class HrmTextEngine:
 
     @classmethod
     def load(
-        cls, path: str | Path, device: str = "auto", dtype: str = "auto", kv_memory: int | None = None
+        cls,
+        path: str | Path,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        kv_memory: int | None = None,
+        cycles: str | None = None,
+        drafts: bool = True,
     ) -> "HrmTextEngine":
-        """Load a checkpoint and be ready to complete.
+        """Load a checkpoint and be ready to complete, with drafts or without.
 
         Raises:
             CheckpointError: the checkpoint cannot be used.
-            ConfigurationError: device or dtype does not exist here.
+            ConfigurationError: device or dtype does not exist here, or `cycles` is no depth.
         """
-        return cls(checkpoint.load(path, device, dtype), kv_memory=kv_memory)
+        loaded = checkpoint.load(path, device, dtype, cycles)
+        return cls(loaded, kv_memory=kv_memory, drafting=None if drafts else no_drafts)
 
     def __str__(self) -> str:
         like = self._network.like

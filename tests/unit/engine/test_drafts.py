@@ -42,7 +42,8 @@ class Desk:
         self.draft = CopyDrafter(self.row, tokenizer)
         self.tokenizer = tokenizer
         self.answer = tokenizer.encode(answer)
-        self.row.start(Span(0, 4096))
+        self.row.span = Span(0, 4096)
+        self.row.start()
         self.drafts: list[list[int]] = []
 
     def step(self) -> None:
@@ -186,7 +187,8 @@ def noise(seed: int, position: int, size: int) -> torch.Tensor:
 def write(tokenizer: PlainTokenizer, request: Request, seed: int, *, drafted: bool) -> list[int]:
     row = Row(request, tokenizer, 4096)
     draft = CopyDrafter(row, tokenizer) if drafted else tuple
-    row.start(Span(0, 4096))
+    row.span = Span(0, 4096)
+    row.start()
     while not row.finish:
         base = len(row.answer)
         row.draft = draft()
