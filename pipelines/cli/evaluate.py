@@ -49,7 +49,8 @@ def measure(
         typer.Option(help="Whether prompts share their examples, instead of the schema's setting."),
     ] = None,
     cycles: Annotated[
-        str | None, typer.Option(help="Depth of the model as 2x3, H_cycles x L_cycles; default: its config's.")
+        str | None,
+        typer.Option(help="Depth of the model as 2x3, H_cycles x L_cycles; default: its config's."),
     ] = None,
     synthetic: Annotated[
         int | None,

@@ -54,7 +54,9 @@ def answer(
     """
     tasks = islice(Synthetic(recipe=recipe, seed=seed).tasks("eval"), number)
     while batch := list(islice(tasks, batch_size)):
-        completions = engine.complete([_request(task, engine, envelope, is_shared=is_shared) for task in batch])
+        completions = engine.complete(
+            [_request(task, engine, envelope, is_shared=is_shared) for task in batch]
+        )
         for task, completion in zip(batch, completions, strict=True):
             yield Answered(task=task, completion=completion, judgements=tuple(_judge(task, completion)))
         on_answered(len(batch))

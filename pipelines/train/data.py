@@ -181,7 +181,10 @@ class Synthetic:
             )
 
     def tasks(
-        self, split: Literal["train", "eval"], first: int = 0, num_siblings: Callable[[int], int] = lambda _: 0
+        self,
+        split: Literal["train", "eval"],
+        first: int = 0,
+        num_siblings: Callable[[int], int] = lambda _: 0,
     ) -> Iterator[Task]:
         """The documents from a number on; of those to learn from, some are asked for as a later step asks.
 

@@ -91,9 +91,7 @@ class _Reader:
             yield _Segment(start, start + part.num_block, before)
         if part.num_causal:
             mask = _causal(part.num_causal, before, self.like) if part.num_causal > 1 else None
-            yield _Segment(
-                start + part.num_block, start + part.num_tokens, before + part.num_causal, mask
-            )
+            yield _Segment(start + part.num_block, start + part.num_tokens, before + part.num_causal, mask)
 
     def __call__(self, query: torch.Tensor, cached: torch.Tensor, shared: Partial | None) -> torch.Tensor:
         """[tokens of the row, heads, dimension]; `shared` is what they see in the block of examples."""
@@ -112,9 +110,7 @@ class _Reader:
     def _add(
         self, query: torch.Tensor, cached: torch.Tensor, segment: _Segment, shared: Partial
     ) -> torch.Tensor:
-        own = Partial.of(
-            query[segment.start : segment.end], self._read(cached, segment), segment.mask
-        )
+        own = Partial.of(query[segment.start : segment.end], self._read(cached, segment), segment.mask)
         first = self.part.offset
         return own.merged(shared[segment.start - first : segment.end - first]).to(query.dtype)
 

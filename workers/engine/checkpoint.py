@@ -25,9 +25,7 @@ class Loaded:
     tokenizer: PlainTokenizer
 
 
-def load(
-    path: str | Path, device: str = "auto", dtype: str = "auto", cycles: str | None = None
-) -> Loaded:
+def load(path: str | Path, device: str = "auto", dtype: str = "auto", cycles: str | None = None) -> Loaded:
     """Load a checkpoint; `auto` is bfloat16 on a GPU if there is one, else float32 on the CPU.
 
     `cycles`, as 2x3, is how often its stacks are run instead of how its config says.

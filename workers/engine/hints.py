@@ -14,9 +14,7 @@ LEFT = 24
 _RIGHT = 2
 _START, _END = b"\x02", b"\x03"
 # digits are alike, and so are small and capital letters
-_SHAPES = bytes.maketrans(
-    b"123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"000000000abcdefghijklmnopqrstuvwxyz"
-)
+_SHAPES = bytes.maketrans(b"123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"000000000abcdefghijklmnopqrstuvwxyz")
 
 
 class Around(NamedTuple):
@@ -94,7 +92,11 @@ def _leaves(
         for part in value:
             yield from _leaves(part, path, text, inside)
     else:
-        yield path, json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"), _place(value, text, cursor)
+        yield (
+            path,
+            json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"),
+            _place(value, text, cursor),
+        )
 
 
 def _place(value: str | bool | None, text: Text, cursor: _Cursor) -> Around | None:

@@ -32,9 +32,7 @@ def identify(path: str | Path, cycles: str | None = None) -> Checkpoint:
     number = digest(directory)
     if cycles and parse_cycles(cycles) != (config.get("H_cycles", 2), config.get("L_cycles", 3)):
         name, number = f"{name}@{cycles}", hashlib.sha256(f"{number} {cycles}".encode()).hexdigest()
-    return Checkpoint(
-        name=name, digest=number, is_placeholder=bool(config.get(PLACEHOLDER_FIELD, False))
-    )
+    return Checkpoint(name=name, digest=number, is_placeholder=bool(config.get(PLACEHOLDER_FIELD, False)))
 
 
 def parse_cycles(text: str) -> tuple[int, int]:

@@ -19,9 +19,7 @@ class Partial:
     seen: torch.Tensor
 
     @classmethod
-    def of(
-        cls, query: torch.Tensor, key_value: torch.Tensor, mask: torch.Tensor | None = None
-    ) -> "Partial":
+    def of(cls, query: torch.Tensor, key_value: torch.Tensor, mask: torch.Tensor | None = None) -> "Partial":
         """query [tokens, heads, dimension], key_value [seen, 2, heads, dimension], mask [tokens, seen]."""
         keys, values = key_value.permute(1, 2, 0, 3)
         wide = torch.promote_types(query.dtype, torch.float32)

@@ -73,9 +73,7 @@ LINES = ObjectForm(
         (
             "lines",
             ListForm(
-                item=ObjectForm(
-                    fields=(("what", Leaf(kind=Kind.TEXT)), ("amount", Leaf(kind=Kind.DECIMAL)))
-                )
+                item=ObjectForm(fields=(("what", Leaf(kind=Kind.TEXT)), ("amount", Leaf(kind=Kind.DECIMAL))))
             ),
         ),
     )
@@ -152,15 +150,15 @@ def synthetic() -> list[Sample]:
     return list(islice((sample for sample in made if len(sample.document) < 1500), 40))
 
 
-def assert_taken(request: Request, tokenizer: PlainTokenizer, answer: Sequence[int], draft: Sequence[int]) -> None:
+def assert_taken(
+    request: Request, tokenizer: PlainTokenizer, answer: Sequence[int], draft: Sequence[int]
+) -> None:
     matcher = grammar.matcher(grammar.build(request.form, request.document), tokenizer.for_grammar)
     assert matcher.try_consume_tokens(list(answer)) == len(answer)
     assert matcher.validate_tokens(list(draft)) == len(draft)
 
 
-def test_the_records_of_synthetic_documents(
-    tiny_tokenizer: PlainTokenizer, synthetic: list[Sample]
-) -> None:
+def test_the_records_of_synthetic_documents(tiny_tokenizer: PlainTokenizer, synthetic: list[Sample]) -> None:
     """Whatever the drafts, what is written is what the model wants."""
     for sample in synthetic:
         request = request_of(
@@ -206,7 +204,9 @@ parts = st.one_of(st.sampled_from([*WORDS, "\\", "\t", "é", "12", "2024-01-05",
 
 
 @settings(max_examples=25, deadline=None)
-@given(document=st.lists(parts, max_size=12).map(lambda texts: clean(" ".join(texts))), seed=st.integers(0, 9))
+@given(
+    document=st.lists(parts, max_size=12).map(lambda texts: clean(" ".join(texts))), seed=st.integers(0, 9)
+)
 def test_any_document_and_any_model(tiny_tokenizer: PlainTokenizer, document: str, seed: int) -> None:
     """Drafts are tokens that the grammar takes, and the answer is the one without them."""
     shown = Example(text=f"x {document}", record={"name": document, "paid": True, "lines": [], "total": None})
@@ -219,10 +219,15 @@ def test_the_outline_of_an_answer_is_the_same_read_at_once_or_by_the_byte() -> N
     record = {"name": 'a "b\\', "paid": False, "lines": ["x", "y]"], "total": None}
     text = dump(record).encode()
     at_once, slowly = Outline(FORM), Outline(FORM)
-    values = [
-        (slot.path, value) for end in range(len(text) + 1) for slot, value in slowly.read(text[:end])
-    ]
+    values = [(slot.path, value) for end in range(len(text) + 1) for slot, value in slowly.read(text[:end])]
     assert [(slot.path, value) for slot, value in at_once.read(text)] == values
-    assert [json.loads(value or b"null") for path, value in values] == [record["name"], False, None, "x", "y]", None]
+    assert [json.loads(value or b"null") for path, value in values] == [
+        record["name"],
+        False,
+        None,
+        "x",
+        "y]",
+        None,
+    ]
     assert at_once.todo is slowly.todo is None
     assert slowly.position == len(text)

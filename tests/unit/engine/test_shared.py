@@ -72,7 +72,9 @@ def test_it_is_another_mask(loaded: Loaded) -> None:
     requests = with_examples(loaded, 4)
     whole = complete(loaded, [replace(request, num_shared=0) for request in requests])
     shared = complete(loaded, requests)
-    assert any(logprobs(one) != pytest.approx(logprobs(other)) for one, other in zip(whole, shared, strict=True))
+    assert any(
+        logprobs(one) != pytest.approx(logprobs(other)) for one, other in zip(whole, shared, strict=True)
+    )
     assert not all(
         is_greedy(loaded, request, ids(completion), tolerance=1e-4)
         for request, completion in zip(requests, whole, strict=True)
@@ -83,7 +85,9 @@ def test_a_block_is_computed_once(loaded: Loaded, monkeypatch: pytest.MonkeyPatc
     requests = with_examples(loaded)
     fed: list[int] = []
     hidden = Network.hidden
-    monkeypatch.setattr(Network, "hidden", lambda self, ids, *rest: (fed.append(len(ids)), hidden(self, ids, *rest))[1])
+    monkeypatch.setattr(
+        Network, "hidden", lambda self, ids, *rest: (fed.append(len(ids)), hidden(self, ids, *rest))[1]
+    )
     engine = HrmTextEngine(loaded, kv_memory=8000 * 8192, drafting=no_drafts)
     first = engine.complete(requests)
     again = engine.complete(requests)
