@@ -1,8 +1,8 @@
 """The KV cache: one arena of token places, of which every row has a run of neighbours.
 
 A row takes as many places as its prompt and its answer may reach together, so it never moves and never waits for
-more; the examples at the start of the prompt may be a run of their own that rows share (`seats.py`). Its keys and values are a slice: nothing is padded, gathered or copied to be attended to. To take tokens back
-is to count fewer of them.
+more; the examples at the start of the prompt may be a run of their own that rows share (`seats.py`). Keys and values
+are a slice: nothing is padded, gathered or copied to be attended to. To take tokens back is to count fewer of them.
 """
 
 import math

@@ -121,4 +121,4 @@ def _load_model(
 def _deepen(config: HrmTextConfig, high: int, low: int) -> None:
     config.H_cycles, config.L_cycles = high, low
     # what transformers calls layers here are slots of the cache
-    config.num_hidden_layers = config.num_layers_per_stack * high * (low + 1)
+    config.num_hidden_layers = (config.num_layers_per_stack or 0) * high * (low + 1)

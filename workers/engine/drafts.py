@@ -6,12 +6,12 @@ tokens that would write it. As long as the model agrees, the next draft is the n
 
 from collections.abc import Callable, Sequence
 
+from schemas.forms import Leaf, ObjectForm
 from workers.engine.guess import Guesser, Trail
 from workers.engine.hints import Hints
 from workers.engine.outline import More, Outline, Slot, Todo, fields_of, items_of, then
-from workers.engine.row import Row
+from workers.engine.row import Row, num_equal
 from workers.engine.tokenizer import PlainTokenizer
-from schemas.forms import Leaf, ObjectForm
 
 # what is fed behind a row's answer as a guess of how it goes on
 Drafter = Callable[[], Sequence[int]]
@@ -74,11 +74,11 @@ class CopyDrafter:
     def _adapt(self, new: Sequence[int]) -> None:
         if not self._last:
             return
-        right = next((n for n, (one, other) in enumerate(zip(self._last, new)) if one != other), None)
-        if right is None and len(new) >= len(self._last):
+        right = num_equal(self._last, new)
+        if right == len(self._last):
             self._length = min(2 * self._length, _MOST_LENGTH)
         else:
-            wanted = (self._length + 2 * (right or 0)) // 2
+            wanted = (self._length + 2 * right) // 2
             self._length = min(max(wanted, _LEAST_LENGTH), _MOST_LENGTH)
 
     def _guess(self) -> list[int]:

@@ -7,6 +7,7 @@ found in the document as an answer would write it, so nothing has to be escaped 
 
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -111,7 +112,7 @@ class Guesser:
         return b'"%b"' % content if content else None
 
     def _usual(self, slot: Slot, prefix: bytes) -> bytes | None:
-        values = self._hints.values.get(slot.path, {})
+        values = self._hints.values.get(slot.path, Counter())
         fitting = [value for value in values if value.startswith(prefix)]
         if fitting:
             return max(fitting, key=lambda value: values[value])
@@ -246,13 +247,12 @@ class Guesser:
 
 
 def _first_leaf(slot: Slot) -> Slot | None:
-    form = slot.form
-    while isinstance(form, ObjectForm):
-        name, form = next(form.wire_fields, ("", None))
-        if form is None:
+    while isinstance(slot.form, ObjectForm):
+        first = next(slot.form.wire_fields, None)
+        if first is None:
             return None
-        slot = Slot(form, f"{slot.path}.{name}", True)
-    return slot if isinstance(form, Leaf) and form.is_verbatim else None
+        slot = Slot(first[1], f"{slot.path}.{first[0]}", True)
+    return slot if isinstance(slot.form, Leaf) and slot.form.is_verbatim else None
 
 
 def _likeness(one: bytes, other: bytes) -> int:

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Union
+from typing import TypeAlias
 
 from schemas.forms import Form, Leaf, ListForm, ObjectForm
 
@@ -38,7 +38,7 @@ class More:
 
 
 Part = bytes | Slot | More
-Todo = Union[tuple[Part, "Todo"], None]
+Todo: TypeAlias = "tuple[Part, Todo] | None"
 
 
 class Outline:

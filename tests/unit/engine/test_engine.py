@@ -99,7 +99,7 @@ def test_no_requests(engine: HrmTextEngine) -> None:
     assert engine.complete([]) == []
 
 
-Step = Callable[[Network, Arena, Sequence[Row], int], None]
+Step = Callable[[Network, Arena, Sequence[Row], int], int]
 
 
 @pytest.fixture
@@ -146,12 +146,12 @@ def test_a_full_memory_halves_what_is_in_hand(
     expected = [ids(c) for c in engine.complete(requests)]
     sizes: list[int] = []
 
-    def limited(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> None:
+    def limited(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> int:
         sizes.append(len(rows))
         # in the middle of answers too
         if len(rows) > 3 and len(sizes) > 5:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        step(network, arena, rows, vocabulary)
+        return step(network, arena, rows, vocabulary)
 
     instead(monkeypatch, limited)
     assert [ids(c) for c in engine.complete(requests)] == expected
@@ -211,10 +211,10 @@ def test_threads_share_the_steps(engine: HrmTextEngine, steps: list[list[Row]]) 
 def test_who_gives_up_waiting_is_not_served(engine: HrmTextEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     started, go = threading.Event(), threading.Event()
 
-    def slow(*given: Any) -> None:
+    def slow(*given: Any) -> int:
         started.set()
         go.wait(10)
-        step(*given)
+        return step(*given)
 
     instead(monkeypatch, slow)
     first = engine.submit(request_of(engine.tokenizer, "ACME"))

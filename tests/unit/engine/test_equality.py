@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from pipelines.train.synthetic import RECIPES, samples
+from schemas.examples import Example
 from tests.cases import reference_engine
 from tests.cases.prompts import ids, logprobs, request_of, requests_of
 from tests.cases.reference_engine import Answer
-from schemas.examples import Example
 from workers.engine import checkpoint
 from workers.engine.checkpoint import Loaded
 from workers.engine.choice import CERTAIN
