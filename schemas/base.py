@@ -22,6 +22,7 @@ JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ISO_DATETIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?$"
 
 Shots = Literal["first", "nearest"]
+ExamplesCache = Literal["off", "on"]
 
 
 class Step(BaseModel):
@@ -48,6 +49,8 @@ class SchemaSettings(BaseModel):
     ladder: tuple[Step, ...] = Field(default=(Step(), Step(condition="synth,cot")), min_length=1)
     # which examples a prompt shows: the first of the file, or those most like the text, the most like one last
     shots: Shots = "first"
+    # whether the examples are read without sight of the document, so that they are computed once for all documents
+    examples_cache: ExamplesCache = "off"
     # positions kept free for the answer
     max_answer_tokens: int = Field(default=768, ge=16)
     # tokens of text that neighbouring windows share

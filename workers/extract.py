@@ -153,6 +153,8 @@ class Extractor:
             form=self.schema.form,
             max_new_tokens=self.prompter.max_new_tokens,
             time_limit_s=self.time_limit_s,
+            examples=[self.schema.examples[number] for number in prompt.shots],
+            num_shared=prompt.num_shared if self.schema.settings.examples_cache == "on" else 0,
         )
 
     def _conclude(self, document: str, plan: _Plan, completions: Sequence[Completion]) -> Extraction:

@@ -51,7 +51,7 @@ class Envelope:
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """Token ids of the whole bidirectional block."""
+    """Token ids of everything the model reads."""
 
     ids: tuple[int, ...]
     # the examples in it by their number in the schema, as they stand

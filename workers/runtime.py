@@ -61,7 +61,9 @@ class Runtime:
     @cached_property
     def checkpoint(self) -> Checkpoint:
         """Which model the settings name, read without loading it."""
-        return self._engine.checkpoint if self._engine else identify(self.settings.model)
+        if self._engine:
+            return self._engine.checkpoint
+        return identify(self.settings.model, self.settings.cycles)
 
     @property
     def engine(self) -> Engine:
@@ -108,6 +110,8 @@ class Runtime:
             device=self.settings.device,
             dtype=self.settings.dtype,
             kv_memory=self.settings.kv_memory,
+            cycles=self.settings.cycles,
+            drafts=self.settings.drafts,
         )
 
 

@@ -50,6 +50,12 @@ class Settings(BaseSettings):
         gt=0,
         description="most memory of the KV cache, as 4GB: it limits how many prompts are in hand at once",
     )
+    cycles: str | None = Field(
+        default=None, description="depth of the model as 2x3, H_cycles x L_cycles; default: its config's"
+    )
+    drafts: bool = Field(
+        default=True, description="guess by copying how answers go on: the same answers in fewer steps"
+    )
     batch_size: int = Field(
         default=8, ge=1, description="documents that are given to the engine and committed together"
     )

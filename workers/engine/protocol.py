@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from schemas.errors import GleanerError
+from schemas.examples import Example
 from schemas.forms import ObjectForm
 
 
@@ -29,13 +30,18 @@ class Tokenizer(Protocol):
 class Request:
     """One prompt to complete."""
 
-    # the whole bidirectional block: <|im_start|>, condition, examples and text, <|im_end|>
+    # <|im_start|>, condition, examples and text, <|im_end|>: all tokens see each other
     prompt: Sequence[int]
     # the document or window in the prompt: verbatim values are substrings of it
     document: str
     form: ObjectForm
     max_new_tokens: int
     time_limit_s: float | None = None
+    # those in the prompt, as they stand: they show where in a document values are found, which makes guesses better
+    examples: Sequence[Example] = ()
+    # so many tokens at the start of the prompt see each other alone, and are computed once for all prompts that begin
+    # with them; the tokens behind them see both
+    num_shared: int = 0
 
 
 class Finish(StrEnum):
@@ -67,7 +73,9 @@ class Usage:
     # steps of the model, each over all rows in hand
     forwards: int
     seconds: float
-    # of the prompt, taken from a cache
+    # of that, this answer's share of the steps that it was in
+    device_seconds: float = 0.0
+    # of the prompt, computed for another one before
     cached_tokens: int = 0
     # of the output, those that the grammar left no choice about
     forced_tokens: int = 0
@@ -89,6 +97,20 @@ class Completion:
     @property
     def text(self) -> str:
         return b"".join(token.text for token in self.tokens).decode("utf-8", errors="replace")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Occupancy:
+    """What an engine has in hand, and what it has done since it was made."""
+
+    num_running: int
+    num_waiting: int
+    # of the KV cache, in tokens
+    num_places: int
+    num_places_taken: int
+    num_steps: int
+    # fed, those of prompts, drafts and shared blocks included
+    num_tokens: int
 
 
 class Engine(Protocol):

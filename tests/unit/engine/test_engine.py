@@ -53,7 +53,10 @@ def test_usage(engine: HrmTextEngine) -> None:
     completion = engine.complete([request])[0]
     usage = completion.usage
     assert usage.prompt_tokens == len(request.prompt)
-    assert usage.output_tokens == len(completion.tokens) == usage.forwards + usage.forced_tokens
+    assert usage.output_tokens == len(completion.tokens)
+    # a token is chosen from each row of scores: those behind a step's last token, and those behind right drafts
+    assert usage.output_tokens <= usage.forwards + usage.forced_tokens + usage.accepted_tokens
+    assert usage.accepted_tokens <= usage.drafted_tokens
     assert usage.forced_tokens > 10
     assert usage.seconds > 0
 
@@ -96,7 +99,7 @@ def test_no_requests(engine: HrmTextEngine) -> None:
     assert engine.complete([]) == []
 
 
-Step = Callable[[Network, Arena, Sequence[Row], int], None]
+Step = Callable[[Network, Arena, Sequence[Row], int], int]
 
 
 @pytest.fixture
@@ -143,12 +146,12 @@ def test_a_full_memory_halves_what_is_in_hand(
     expected = [ids(c) for c in engine.complete(requests)]
     sizes: list[int] = []
 
-    def limited(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> None:
+    def limited(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> int:
         sizes.append(len(rows))
         # in the middle of answers too
         if len(rows) > 3 and len(sizes) > 5:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        step(network, arena, rows, vocabulary)
+        return step(network, arena, rows, vocabulary)
 
     instead(monkeypatch, limited)
     assert [ids(c) for c in engine.complete(requests)] == expected
@@ -208,10 +211,10 @@ def test_threads_share_the_steps(engine: HrmTextEngine, steps: list[list[Row]]) 
 def test_who_gives_up_waiting_is_not_served(engine: HrmTextEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     started, go = threading.Event(), threading.Event()
 
-    def slow(*given: Any) -> None:
+    def slow(*given: Any) -> int:
         started.set()
         go.wait(10)
-        step(*given)
+        return step(*given)
 
     instead(monkeypatch, slow)
     first = engine.submit(request_of(engine.tokenizer, "ACME"))
