@@ -78,6 +78,14 @@ class Settings(BaseSettings):
     max_bytes: int = Field(default=20_000_000, ge=1, description="larger files fail with a reason")
     max_pages: int = Field(default=500, ge=1, description="longer PDFs fail with a reason")
     max_chars: int = Field(default=2_000_000, ge=1, description="longer texts fail with a reason")
+    max_parse_s: float = Field(
+        default=120.0, gt=0, description="seconds a parser may take for a document; then it fails with a reason"
+    )
+    max_parse_memory: ByteSize = Field(
+        default=ByteSize(2_000_000_000),
+        ge=300_000_000,
+        description="memory of the parsers' process, as 2GB; what takes more fails with a reason",
+    )
     # NoDecode: pydantic-settings' own decoding fails without naming the variable
     condition_tokens: Annotated[dict[str, str], NoDecode] = Field(
         default=CONDITION_TOKENS, description="special token of each condition, as JSON"

@@ -16,6 +16,9 @@ class Limits:
     max_bytes: int = 20_000_000
     max_pages: int = 500
     max_chars: int = 2_000_000
+    # of a parser's process
+    max_parse_s: float = 120.0
+    max_parse_memory: int = 2_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
