@@ -75,6 +75,11 @@ class Settings(BaseSettings):
     document_time_limit_s: float = Field(
         default=300.0, gt=0, description="seconds one window may decode before it is truncated"
     )
+    engine_time_limit_s: float = Field(
+        default=600.0,
+        gt=0,
+        description="seconds without a step of the engine until the process ends, for a fresh one to be started",
+    )
     max_bytes: int = Field(default=20_000_000, ge=1, description="larger files fail with a reason")
     max_pages: int = Field(default=500, ge=1, description="longer PDFs fail with a reason")
     max_chars: int = Field(default=2_000_000, ge=1, description="longer texts fail with a reason")

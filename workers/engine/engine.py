@@ -44,6 +44,7 @@ class HrmTextEngine:
         self._line = Line()
         self._lock = threading.Lock()
         self._is_running = False
+        self.num_steps = 0
 
     @classmethod
     def load(
@@ -130,6 +131,7 @@ class HrmTextEngine:
             for row in rows:
                 row.draft = self._drafter(row)
             step(self._network, self._arena, rows, self.tokenizer.size)
+            self.num_steps += 1
             self._line.settle(self._arena)
 
     def _recover(self, error: Exception) -> None:

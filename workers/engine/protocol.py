@@ -1,5 +1,6 @@
 """What an engine promises; nothing here needs torch."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,6 +37,8 @@ class Request:
     form: ObjectForm
     max_new_tokens: int
     time_limit_s: float | None = None
+    # set when nobody wants the answer any more: it ends at the next step
+    stop: threading.Event | None = None
 
 
 class Finish(StrEnum):
@@ -44,6 +47,7 @@ class Finish(StrEnum):
     STOP = "stop"
     LENGTH = "length"
     TIME = "time"
+    STOPPED = "stopped"
     ERROR = "error"
 
 
@@ -104,6 +108,11 @@ class Engine(Protocol):
 
     @property
     def checkpoint(self) -> "Checkpoint": ...
+
+    @property
+    def num_steps(self) -> int:
+        """Steps made so far: of an engine at work that does not make any, nothing more will come."""
+        ...
 
     def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """Complete every request, in their order; safe to call from several threads.
