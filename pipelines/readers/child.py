@@ -32,7 +32,7 @@ def answer(data: bytes, kind: str, limits: Limits) -> dict[str, Any]:
 @contextmanager
 def _limited(limits: Limits) -> Iterator[None]:
     # the kernel ends us when the time is over, also amid C code and with no parent left
-    signal.setitimer(signal.ITIMER_REAL, limits.max_parse_s)
+    signal.setitimer(signal.ITIMER_PROF, limits.max_parse_s)
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     memory = limits.max_parse_memory if hard == resource.RLIM_INFINITY else min(limits.max_parse_memory, hard)
     resource.setrlimit(resource.RLIMIT_AS, (memory, hard))
@@ -40,7 +40,7 @@ def _limited(limits: Limits) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
@@ -62,7 +62,7 @@ def _say(answers: BinaryIO, said: dict[str, Any]) -> None:
 
 def _give_up_rights() -> None:
     """Nothing is written but the answer, and nothing is said."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
     for what in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
         resource.setrlimit(what, (0, 0))
     silence = os.open(os.devnull, os.O_WRONLY)

@@ -23,8 +23,8 @@ from schemas.errors import ConfigurationError, DocumentError, DocumentTooLargeEr
 
 # parsers leak
 _MAX_DOCUMENTS = 1000
-# that the child takes to end itself when its time is over
-_GRACE_S = 5.0
+# its time is that of a processor, of which a busy machine gives it a part
+_PATIENCE = 10
 # what a parser needs to run; credentials are none of its business
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
 
@@ -126,7 +126,7 @@ class _Child:
             self._requests.flush()
         except BrokenPipeError:
             raise self._death(limits) from None
-        is_late = not select.select([self._answers], [], [], limits.max_parse_s + _GRACE_S)[0]
+        is_late = not select.select([self._answers], [], [], _PATIENCE * limits.max_parse_s)[0]
         if is_late:
             self._process.kill()
         # no character takes more than six bytes of JSON
@@ -148,9 +148,9 @@ class _Child:
     def _death(self, limits: Limits, *, is_late: bool = False) -> DocumentError:
         self._process.kill()
         code = self._process.wait()
-        if is_late or code == -signal.SIGALRM:
+        if is_late or code == -signal.SIGPROF:
             return DocumentTooLargeError(
-                f"Reading it takes longer than {limits.max_parse_s:g} seconds.",
+                f"Reading it takes longer than {limits.max_parse_s:g} seconds of computing.",
                 hint="Raise GLEANER_MAX_PARSE_S or split the document.",
                 limit="max_parse_s",
                 allowed=limits.max_parse_s,
