@@ -1,4 +1,4 @@
-"""What everything around the model costs: invoices with 5 line items through the queue and the store, with a null engine.
+"""What everything around the model costs: invoices with 5 line items through queue and store, with a null engine.
 
 python benchmarks/orchestration.py rate DATABASE_URL [--broker REDIS_URL] [--workers 1] [--documents 20000]
 python benchmarks/orchestration.py profile [--documents 2000]
@@ -82,7 +82,12 @@ def token(text: bytes) -> Token:
 def record(number: int) -> dict[str, object]:
     """The wire record of an invoice: ten values and five lines of four."""
     items = [
-        {"description": f"part {line}{number}", "quantity": str(line), "unit_price": f"{line}.50", "amount": f"{line * line}.75"}
+        {
+            "description": f"part {line}{number}",
+            "quantity": str(line),
+            "unit_price": f"{line}.50",
+            "amount": f"{line * line}.75",
+        }
         for line in range(1, 6)
     ]
     return {
@@ -185,12 +190,12 @@ def children_s() -> float:
 
 def span(runtime: Runtime, batch_id: int) -> tuple[float, int]:
     """Seconds from the first end of a batch's documents to the last, and how many ended after the first."""
-    query = (
-        "SELECT finished_at, count(*) FROM jobs JOIN batch_entries e ON e.job_id = jobs.id "
-        f"WHERE e.batch_id = {batch_id} AND state = 'done' GROUP BY finished_at ORDER BY finished_at"  # noqa: S608
-    )
+    query = sa.text(
+        "SELECT finished_at, count(*) FROM jobs JOIN batch_entries ON batch_entries.job_id = jobs.id "
+        "WHERE batch_id = :batch_id AND state = 'done' GROUP BY finished_at ORDER BY finished_at"
+    ).columns(finished_at=sa.DateTime)
     with reading(runtime.store) as conn:
-        ends = [(row[0], row[1]) for row in conn.execute(sa.text(query).columns(finished_at=sa.DateTime))]
+        ends = [(row[0], row[1]) for row in conn.execute(query, {"batch_id": batch_id})]
     return (ends[-1][0] - ends[0][0]).total_seconds(), sum(count for _, count in ends[1:])
 
 
@@ -275,7 +280,9 @@ def statements(runtime: Runtime) -> Iterator[tuple[str, Callable[[], object]]]:
     with transaction(store) as conn:
         version_ids = [version_id for version_id, _, _ in versions.list_versions(conn)]
     with reading(store) as conn:
-        middle = conn.exec_driver_sql("SELECT id FROM jobs WHERE state = 'queued' ORDER BY id DESC LIMIT 64").scalars()
+        middle = conn.exec_driver_sql(
+            "SELECT id FROM jobs WHERE state = 'queued' ORDER BY id DESC LIMIT 64"
+        ).scalars()
         named = list(middle)
 
     def claim(ids: list[int] | None) -> list[jobs.Claimed]:
@@ -301,7 +308,13 @@ def statements(runtime: Runtime) -> Iterator[tuple[str, Callable[[], object]]]:
             )
         done = [
             results.Result(
-                job=job, state=jobs.JobState.REVIEW, error_code="x", error="x", wire_record={}, record=None, finish="stop"
+                job=job,
+                state=jobs.JobState.REVIEW,
+                error_code="x",
+                error="x",
+                wire_record={},
+                record=None,
+                finish="stop",
             )
             for job in taken
         ]
@@ -337,7 +350,9 @@ def run_worker(given: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = {"rate": rate, "profile": profile, "depth": depth, "worker": run_worker}
     parser.add_argument("command", choices=commands)
     parser.add_argument("url", nargs="?", default=f"sqlite:///{Path.cwd()}/orchestration.db")

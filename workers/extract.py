@@ -92,9 +92,7 @@ class Extractor:
         self.time_limit_s = time_limit_s
         self.prompter = Prompter(schema, engine.tokenizer, engine.max_positions, envelope or Envelope())
 
-    def extract(
-        self, documents: Sequence[str], stops: Sequence[threading.Event] = ()
-    ) -> list[Extraction]:
+    def extract(self, documents: Sequence[str], stops: Sequence[threading.Event] = ()) -> list[Extraction]:
         """One extraction for every document, in their order; of `stops`, each ends the work on one of them.
 
         Raises:
@@ -107,9 +105,7 @@ class Extractor:
             attempts = self._attempt([documents[i] for i in open_ids], [stops[i] for i in open_ids], step)
             for i, attempt in zip(open_ids, attempts, strict=True):
                 results[i] = _better(results[i], attempt) if i in results else attempt
-            open_ids = [
-                i for i in open_ids if results[i].outcome is Outcome.REVIEW and not stops[i].is_set()
-            ]
+            open_ids = [i for i in open_ids if results[i].outcome is Outcome.REVIEW and not stops[i].is_set()]
             if not open_ids:
                 break
         return [results[i] for i in range(len(documents))]

@@ -1,5 +1,4 @@
-"""Holding a lease: the heartbeat that renews it and looks after the engine, and patience with a database that is away.
-"""
+"""Holding a lease: the heartbeat, which looks after the engine too, and patience with a database that is away."""
 
 import random
 import threading

@@ -84,7 +84,9 @@ class Settings(BaseSettings):
     max_pages: int = Field(default=500, ge=1, description="longer PDFs fail with a reason")
     max_chars: int = Field(default=2_000_000, ge=1, description="longer texts fail with a reason")
     max_parse_s: float = Field(
-        default=60.0, gt=0, description="seconds a parser may compute for a document; then it fails with a reason"
+        default=60.0,
+        gt=0,
+        description="seconds a parser may compute for a document; then it fails with a reason",
     )
     max_parse_memory: ByteSize = Field(
         default=ByteSize(2_000_000_000),

@@ -89,7 +89,7 @@ class _Child:
         self._num_documents = 0
         path = os.pathsep.join(os.path.abspath(part) for part in sys.path)  # noqa: PTH100  "" is where we are
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        self._process = subprocess.Popen(  # noqa: S603  our own command
+        self._process = subprocess.Popen(
             [sys.executable, "-B", "-m", "pipelines.readers.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

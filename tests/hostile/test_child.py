@@ -52,7 +52,9 @@ def pid_of(parser: Parser) -> int:
 
 
 def test_a_document_that_takes_too_long_ends_with_the_limit_and_the_next_is_read(parser: Parser) -> None:
-    with pytest.raises(DocumentTooLargeError, match=r"longer than 0.5 seconds of computing. Raise GLEANER_MAX_PARSE_S"):
+    with pytest.raises(
+        DocumentTooLargeError, match=r"longer than 0.5 seconds of computing. Raise GLEANER_MAX_PARSE_S"
+    ):
         text_of(parser, SLOW, limits=replace(LIMITS, max_parse_s=0.5))
     assert text_of(parser) == "Total 12\n"
 
@@ -60,7 +62,9 @@ def test_a_document_that_takes_too_long_ends_with_the_limit_and_the_next_is_read
 def test_a_document_that_takes_too_much_memory_ends_with_the_limit_and_the_next_is_read(
     parser: Parser,
 ) -> None:
-    with pytest.raises(DocumentTooLargeError, match=r"350,000,000 bytes of memory. Raise GLEANER_MAX_PARSE_M"):
+    with pytest.raises(
+        DocumentTooLargeError, match=r"350,000,000 bytes of memory. Raise GLEANER_MAX_PARSE_M"
+    ):
         text_of(parser, FULL(), formats.DOCX, replace(LIMITS, max_parse_memory=350_000_000))
     assert text_of(parser) == "Total 12\n"
 
@@ -81,7 +85,7 @@ def test_a_child_that_is_stopped_is_given_up(parser: Parser, monkeypatch: pytest
     monkeypatch.setattr(isolate, "_PATIENCE", 1)
     text_of(parser)
     os.kill(pid_of(parser), signal.SIGSTOP)
-    with pytest.raises(DocumentTooLargeError, match="longer than 0.3 seconds"):
+    with pytest.raises(DocumentTooLargeError, match=r"longer than 0\.3 seconds"):
         text_of(parser, limits=replace(LIMITS, max_parse_s=0.3))
     assert text_of(parser) == "Total 12\n"
 
@@ -131,7 +135,9 @@ def test_the_child_has_no_secrets_writes_nothing_and_hears_no_ctrl_c(
     text_of(parser)
     process = Path(f"/proc/{pid_of(parser)}")
     assert b"hunter2" not in (process / "environ").read_bytes()
-    limits = {line[:26].strip(): line[26:].split()[:2] for line in (process / "limits").read_text().splitlines()}
+    limits = {
+        line[:26].strip(): line[26:].split()[:2] for line in (process / "limits").read_text().splitlines()
+    }
     assert limits["Max file size"] == limits["Max core file size"] == ["0", "0"]
     assert os.getpgid(pid_of(parser)) != os.getpgrp()
 

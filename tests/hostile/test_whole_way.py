@@ -68,7 +68,11 @@ def test_every_input_is_in_the_accounts_once_and_nothing_else_is_touched(runtime
     assert [entry.origin for entry in ledger] == [each.origin for each in found]
     for entry, each in zip(ledger, found, strict=True):
         if each.error:
-            assert (entry.state, entry.error_code, entry.error) == ("failed", each.error.code, str(each.error))
+            assert (entry.state, entry.error_code, entry.error) == (
+                "failed",
+                each.error.code,
+                str(each.error),
+            )
         else:
             assert entry.state == "done", f"{entry.origin}: {entry.error}"
     _check_rows(runtime, Counter(entry.state for entry in ledger))
@@ -106,7 +110,7 @@ def test_names_of_files_are_names_and_no_more(runtime: Runtime, tmp_path: Path) 
     assert {entry.state for entry in ledger.values()} == {"done", "failed"}
     failed = {Path(origin).name for origin, entry in ledger.items() if entry.state == "failed"}
     assert failed == {"nowhere.txt", "itself.txt", "device.txt"}
-    assert not [path for path in tmp_path.rglob("owned")]
+    assert not list(tmp_path.rglob("owned"))
     assert rows(runtime, "SELECT count(*) FROM jobs")[0][0] == len(ledger)
 
 

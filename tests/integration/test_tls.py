@@ -1,4 +1,4 @@
-"""Redis and PostgreSQL over TLS and with passwords, as a client meets them; the servers are real, their paper is ours."""
+"""Redis and PostgreSQL over TLS and with passwords, as a client meets them."""
 
 import datetime
 import ipaddress
@@ -55,7 +55,9 @@ def make_certificate(path: Path, key_path: Path) -> None:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         .sign(key, hashes.SHA256())
     )
@@ -207,9 +209,7 @@ def postgres_url(port: int, options: str, password: str = QUOTED) -> str:
 
 
 def test_the_store_works_over_tls_with_a_password(postgres_port: int, paper: Paper) -> None:
-    store = open_store(
-        postgres_url(postgres_port, f"sslmode=verify-full&sslrootcert={paper.certificate}")
-    )
+    store = open_store(postgres_url(postgres_port, f"sslmode=verify-full&sslrootcert={paper.certificate}"))
     try:
         upgrade(store)
         with reading(store) as conn:

@@ -18,7 +18,9 @@ from workers.runtime import set_runtime
 from workers.tasks import extract_jobs
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = [path for name in ("schemas", "workers", "pipelines", "migrations") for path in (ROOT / name).rglob("*.py")]
+SOURCES = [
+    path for name in ("schemas", "workers", "pipelines", "migrations") for path in (ROOT / name).rglob("*.py")
+]
 UNPICKLERS = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
 FORBIDDEN = {
     "eval": "runs what it is given",

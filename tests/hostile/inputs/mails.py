@@ -9,9 +9,7 @@ HEAD = b"Subject: Total 12\nFrom: Kim <kim@example.com>\n"
 
 
 def _nested(levels: int) -> bytes:
-    head = b"".join(
-        b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(levels)
-    )
+    head = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(levels))
     return HEAD + head + b"Content-Type: text/plain\n\nTotal 12\n"
 
 
@@ -62,26 +60,31 @@ def inputs() -> Iterator[Bad]:
     )
     yield bad("subject_of_5_mb.eml", lambda: b"Subject: " + b"Total " * 800_000 + b"\n\nx", DONE, UNREADABLE)
     yield bad(
-        "recipients.eml", lambda: HEAD + b"To: " + b"a@b.example, " * 200_000 + b"\n\nTotal 12", DONE, UNREADABLE
+        "recipients.eml",
+        lambda: HEAD + b"To: " + b"a@b.example, " * 200_000 + b"\n\nTotal 12",
+        DONE,
+        UNREADABLE,
     )
     yield bad("body_of_15_mb.eml", lambda: HEAD + b"\n" + b"x" * 15_000_000, TOO_LARGE)
 
 
 def _bodies() -> Iterator[Bad]:
-    base64, quoted = (
-        f"Content-Transfer-Encoding: {name}\n" for name in ("base64", "quoted-printable")
-    )
+    base64, quoted = (f"Content-Transfer-Encoding: {name}\n" for name in ("base64", "quoted-printable"))
     bodies = {
         "base64_wrong": _part("text/plain", b"!!!not base64!!!", base64),
         "base64_binary": _part("text/plain", b64encode(bytes(range(256)) * 9), base64),
         "quoted_cut": _part("text/plain", b"Total =12 =\n=\n=ZZ =", quoted),
-        "uuencode": _part("text/plain", b"begin 644 ../../etc/x\n#86)C\nend", "Content-Transfer-Encoding: x-uu\n"),
+        "uuencode": _part(
+            "text/plain", b"begin 644 ../../etc/x\n#86)C\nend", "Content-Transfer-Encoding: x-uu\n"
+        ),
         "bogus_encoding": _part("text/plain", b"Total 12", "Content-Transfer-Encoding: ../../x\n"),
         "bogus_charset": _part("text/plain; charset=../../etc/passwd", b"Total 12"),
         "no_boundary": _part("multipart/mixed", b"--\nTotal 12"),
         "empty_boundary": _part('multipart/mixed; boundary=""', b"--\n\nTotal 12\n----"),
         "odd_boundary": _part('multipart/mixed; boundary="(a+)+$"', b"--(a+)+$\n\nTotal 12\n--(a+)+$--"),
-        "cyclic_parts": _part("multipart/related; boundary=b; start='<a>'", b"--b\nContent-ID: <a>\n\ncid:a\n--b--"),
+        "cyclic_parts": _part(
+            "multipart/related; boundary=b; start='<a>'", b"--b\nContent-ID: <a>\n\ncid:a\n--b--"
+        ),
         "external": _part("message/external-body; access-type=local-file; name=/etc/passwd", b"\nTotal 12"),
         "attachment": _part(
             "text/plain", b"Total 12", "Content-Disposition: attachment; filename=../../evil.sh\n"

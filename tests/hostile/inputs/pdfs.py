@@ -36,9 +36,15 @@ def build(objects: Mapping[int, bytes], trailer: bytes = b"") -> bytes:
         offsets[number] = len(out)
         out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
     size, start = max(objects) + 1, len(out)
-    lines = [b"%010d 00000 n \n" % offsets[n] if n in offsets else b"%010d 65535 f \n" % 0 for n in range(size)]
+    lines = [
+        b"%010d 00000 n \n" % offsets[n] if n in offsets else b"%010d 65535 f \n" % 0 for n in range(size)
+    ]
     out += b"xref\n0 %d\n%s" % (size, b"".join(lines))
-    return bytes(out) + b"trailer\n<< /Size %d /Root 1 0 R %s >>\nstartxref\n%d\n%%%%EOF" % (size, trailer, start)
+    return bytes(out) + b"trailer\n<< /Size %d /Root 1 0 R %s >>\nstartxref\n%d\n%%%%EOF" % (
+        size,
+        trailer,
+        start,
+    )
 
 
 def page(content: bytes = b"", catalog: bytes = CATALOG, trailer: bytes = b"", **objects: bytes) -> bytes:
@@ -93,7 +99,9 @@ CYCLES = {
     "previous_itself": lambda: (whole := page(trailer=b"/Prev 0000000")).replace(
         b"/Prev 0000000", b"/Prev %07d" % whole.rindex(b"xref\n0")
     ),
-    "form": lambda: page(content=stream(b"/A Do"), o3=DRAWS, o6=stream(b"/A Do", b"/Subtype /Form " + DRAWS[47:-3])),
+    "form": lambda: page(
+        content=stream(b"/A Do"), o3=DRAWS, o6=stream(b"/A Do", b"/Subtype /Form " + DRAWS[47:-3])
+    ),
     "forms": lambda: page(content=stream(b"/A Do"), o3=DRAWS, **form_calls(40)),
     "catalog": lambda: page(catalog=b"1 0 R"),
     "outlines": lambda: page(

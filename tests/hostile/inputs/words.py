@@ -118,7 +118,9 @@ def inputs() -> Iterator[Bad]:
     for name, target in TARGETS.items():
         made = functools.partial(lambda to: changed(relations=_relation(to)), target)
         yield bad(f"target_{name}.docx", made, DONE, UNREADABLE)
-    remote = functools.partial(lambda: changed(relations=_relation(f"http://{ADDRESS}/", 'TargetMode="External"')))
+    remote = functools.partial(
+        lambda: changed(relations=_relation(f"http://{ADDRESS}/", 'TargetMode="External"'))
+    )
     yield bad("target_remote.docx", remote, DONE, UNREADABLE)
     for name, member in NAMES.items():
         made = functools.partial(lambda extra: packed({**_members(), extra: b"x"}), member)
@@ -145,7 +147,9 @@ def _bodies() -> Iterator[Bad]:
         made = functools.partial(lambda out: packed({**_members(), out: None}), member)
         yield bad(f"missing_{name}.docx", made, UNREADABLE, UNSUPPORTED)
     yield bad("no_xml.docx", lambda: changed(document=b"\xff\xfe\0 no xml"), UNREADABLE)
-    yield bad("wide_xml.docx", lambda: changed(document=_members()[DOCUMENT].decode().encode("utf-16")), UNREADABLE)
+    yield bad(
+        "wide_xml.docx", lambda: changed(document=_members()[DOCUMENT].decode().encode("utf-16")), UNREADABLE
+    )
     yield bad("flagged.docx", _flagged, UNREADABLE, ENCRYPTED)
     ole = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le")
     yield bad("locked.docx", ole, ENCRYPTED)
@@ -153,7 +157,9 @@ def _bodies() -> Iterator[Bad]:
 
 def _bombs() -> Iterator[Bad]:
     yield bad("bomb_of_paragraphs.docx", lambda: files.word_with_body("<w:p/>" * 8_000_000), TOO_LARGE)
-    yield bad("bomb_beside.docx", lambda: packed({**_members(), "word/media/a.bin": bytes(60_000_000)}), TOO_LARGE)
+    yield bad(
+        "bomb_beside.docx", lambda: packed({**_members(), "word/media/a.bin": bytes(60_000_000)}), TOO_LARGE
+    )
     yield bad("bomb_that_lies.docx", _lying_size, UNREADABLE, TOO_LARGE, EMPTY)
     inside = functools.cache(lambda: packed({"a": bytes(30_000_000)}))
     yield bad("bomb_in_bomb.docx", lambda: packed({**_members(), "word/a.zip": inside()}), DONE)
