@@ -5,6 +5,7 @@ reasons if no step helps. A fault of one document never touches another.
 """
 
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -91,26 +92,34 @@ class Extractor:
         self.time_limit_s = time_limit_s
         self.prompter = Prompter(schema, engine.tokenizer, engine.max_positions, envelope or Envelope())
 
-    def extract(self, documents: Sequence[str]) -> list[Extraction]:
-        """One extraction for every document, in their order.
+    def extract(self, documents: Sequence[str], stops: Sequence[threading.Event] = ()) -> list[Extraction]:
+        """One extraction for every document, in their order; of `stops`, each ends the work on one of them.
 
         Raises:
             TransientError: the device failed; nothing was extracted.
         """
+        stops = stops or [threading.Event() for _ in documents]
         results: dict[int, Extraction] = {}
         open_ids: Sequence[int] = range(len(documents))
         for step in self.schema.settings.ladder:
-            attempts = self._attempt([documents[i] for i in open_ids], step)
+            attempts = self._attempt([documents[i] for i in open_ids], [stops[i] for i in open_ids], step)
             for i, attempt in zip(open_ids, attempts, strict=True):
                 results[i] = _better(results[i], attempt) if i in results else attempt
-            open_ids = [i for i in open_ids if results[i].outcome is Outcome.REVIEW]
+            open_ids = [i for i in open_ids if results[i].outcome is Outcome.REVIEW and not stops[i].is_set()]
             if not open_ids:
                 break
         return [results[i] for i in range(len(documents))]
 
-    def _attempt(self, documents: Sequence[str], step: Step) -> Iterator[Extraction]:
+    def _attempt(
+        self, documents: Sequence[str], stops: Sequence[threading.Event], step: Step
+    ) -> Iterator[Extraction]:
         plans = [self._plan(document, step) for document in documents]
-        requests = [r for plan in plans if isinstance(plan, _Plan) for r in plan.requests]
+        requests = [
+            replace(request, stop=stop)
+            for plan, stop in zip(plans, stops, strict=True)
+            if isinstance(plan, _Plan)
+            for request in plan.requests
+        ]
         completions = iter(self.engine.complete(requests))
         for document, plan in zip(documents, plans, strict=True):
             if isinstance(plan, TerminalError):

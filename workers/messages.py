@@ -1,8 +1,10 @@
 """Messages to workers: ids of committed jobs, a chunk each, and never more than the queue is to hold."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 from kombu.exceptions import ChannelError, OperationalError
+from pydantic import Field, TypeAdapter
 
 from schemas.errors import BrokerAwayError
 from workers.app import app, queue_of
@@ -11,6 +13,13 @@ from workers.store.session import transaction
 from workers.store.sweep import mark_sent, mark_unsent
 
 EXTRACT = "gleaner.extract"
+# whoever can write to the broker can write anything
+JOB_IDS = TypeAdapter(
+    Annotated[
+        list[Annotated[int, Field(strict=True, gt=0, lt=2**63)]],
+        Field(strict=True, max_length=100_000, fail_fast=True),
+    ]
+)
 
 
 def depth(queue: str) -> int:

@@ -17,9 +17,8 @@ from workers.runtime import Runtime, set_runtime
 from workers.store import jobs, roster, versions
 from workers.store.session import transaction
 from workers.sweeper import start_sweeping
+from workers.watchdog import EXIT_UNFINISHED
 
-# of a process that ended without having finished what it had in hand: whoever supervises it starts a fresh one
-EXIT_UNFINISHED = 70
 # for the last words to the database
 LAST_WORDS_S = 5.0
 

@@ -81,9 +81,24 @@ class Settings(BaseSettings):
     document_time_limit_s: float = Field(
         default=300.0, gt=0, description="seconds one window may decode before it is truncated"
     )
+    engine_time_limit_s: float = Field(
+        default=600.0,
+        gt=0,
+        description="seconds without a step of the engine until the process ends, for a fresh one to be started",
+    )
     max_bytes: int = Field(default=20_000_000, ge=1, description="larger files fail with a reason")
     max_pages: int = Field(default=500, ge=1, description="longer PDFs fail with a reason")
     max_chars: int = Field(default=2_000_000, ge=1, description="longer texts fail with a reason")
+    max_parse_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="seconds a parser may compute for a document; then it fails with a reason",
+    )
+    max_parse_memory: ByteSize = Field(
+        default=ByteSize(2_000_000_000),
+        ge=300_000_000,
+        description="memory of the parsers' process, as 2GB; what takes more fails with a reason",
+    )
     # NoDecode: pydantic-settings' own decoding fails without naming the variable
     condition_tokens: Annotated[dict[str, str], NoDecode] = Field(
         default=CONDITION_TOKENS, description="special token of each condition, as JSON"

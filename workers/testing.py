@@ -1,7 +1,6 @@
 """A shipped engine for tests without a model: its answers are given in advance."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -67,6 +66,7 @@ class ScriptedEngine:
         self.max_positions = max_positions
         self.checkpoint = checkpoint or Checkpoint(name="scripted", digest="5c" * 32)
         self.requests: list[Request] = []
+        self.num_steps = 0
         self._answer = _as_function(answers)
         self._seconds = seconds_per_document
         self._lock = threading.Lock()
@@ -89,7 +89,9 @@ class ScriptedEngine:
         return self.tokenizer.decode(request.prompt)
 
     def _complete(self, request: Request) -> Completion:
-        time.sleep(self._seconds)
+        if (request.stop or threading.Event()).wait(self._seconds):
+            return self._completion(request, (), Finish.STOPPED)
+        self.num_steps += 1
         answer = self._refusal(request) or self._answer(request)
         if isinstance(answer, str):
             answer = Scripted(answer)

@@ -1,7 +1,9 @@
 """Works off a chunk of jobs: claim, extract, persist, while a heartbeat renews the lease."""
 
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import compress
 from typing import Any
 
 import structlog
@@ -9,7 +11,8 @@ from structlog.contextvars import bound_contextvars
 
 from schemas.base import Schema
 from schemas.errors import DatabaseAwayError, DeviceLostError, GleanerError, TerminalError
-from workers.lease import heartbeat, patiently
+from workers.extract import Extraction
+from workers.lease import Stops, heartbeat, patiently
 from workers.persist import fail_or_retry, lose, persist
 from workers.runtime import Runtime
 from workers.store import jobs, sweep, versions
@@ -32,7 +35,7 @@ def work(runtime: Runtime, job_ids: Sequence[int]) -> int:
     """
     with runtime.owner() as owner, bound_contextvars(worker=runtime.name):
         hand = patiently(runtime, lambda: _Hand(runtime, owner))
-        with heartbeat(runtime, owner):
+        with heartbeat(runtime, owner, hand.in_work):
             try:
                 with runtime.crowd.together():
                     num = hand.work_off(job_ids, is_suspect=False)
@@ -50,6 +53,7 @@ class _Hand:
         self._runtime = runtime
         self._owner = owner
         self._waiting: list[Claimed] = []
+        self.in_work: Stops = {}
         # whether the database went away, so that we do not know what was committed
         self._is_unsure = False
         # loaded before anything is claimed
@@ -152,8 +156,7 @@ class _Hand:
     def _work_group(self, schema: Schema, group: Sequence[Claimed]) -> None:
         runtime, owner = self._runtime, self._owner
         try:
-            extractions = runtime.extractor(schema).extract([job.text for job in group])
-            persist(runtime, owner, schema, group, extractions)
+            persist(runtime, owner, schema, *self._extract(schema, group))
         except DatabaseAwayError:
             self._is_unsure = True
             raise
@@ -172,6 +175,22 @@ class _Hand:
                 f"the work raised {type(exc).__name__}: {exc}.", hint="Please report this."
             )
             fail_or_retry(runtime, owner, [(group[0], reason)])
+
+    def _extract(
+        self, schema: Schema, group: Sequence[Claimed]
+    ) -> tuple[Sequence[Claimed], Sequence[Extraction]]:
+        """The jobs that are still wanted at the end, and what came of each."""
+        stops = {job.job_id: threading.Event() for job in group}
+        self.in_work.update(stops)
+        try:
+            texts = [job.text for job in group]
+            extractions = self._runtime.extractor(schema).extract(texts, list(stops.values()))
+        finally:
+            self.in_work.clear()
+        wanted = [not stop.is_set() for stop in stops.values()]
+        if not all(wanted):
+            log.info("stop", jobs=[job_id for job_id, stop in stops.items() if stop.is_set()])
+        return list(compress(group, wanted)), list(compress(extractions, wanted))
 
 
 def _schemas(runtime: Runtime, stored: Sequence[tuple[int, str, str]]) -> dict[int, Schema]:

@@ -177,6 +177,8 @@ def read_all(source: FileSource, settings: Settings, text_column: str | None) ->
         max_bytes=settings.max_bytes,
         max_pages=settings.max_pages,
         max_chars=settings.max_chars,
+        max_parse_s=settings.max_parse_s,
+        max_parse_memory=settings.max_parse_memory,
     )
     for file in source:
         yield from read(file, text_column=text_column, limits=limits)

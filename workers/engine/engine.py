@@ -42,7 +42,7 @@ class HrmTextEngine:
         # fewer for as long as the device has no memory for all
         self._num_places = self._most_places
         self._seats: Seats | None = None
-        self._num_steps = self._num_tokens = 0
+        self.num_steps = self._num_tokens = 0
         self._drafting = drafting or copying(self.tokenizer)
         self._line = Line()
         self._lock = threading.Lock()
@@ -85,7 +85,7 @@ class HrmTextEngine:
             num_waiting=len(self._line.waiting),
             num_places=self._num_places,
             num_places_taken=seats.num_taken if seats else 0,
-            num_steps=self._num_steps,
+            num_steps=self.num_steps,
             num_tokens=self._num_tokens,
         )
 
@@ -156,7 +156,7 @@ class HrmTextEngine:
                 ticket.row.draft = ticket.draft()
             rows = [ticket.row for ticket in self._line.running]
             self._num_tokens += step(self._network, self._seats.arena, rows, self.tokenizer.size)
-            self._num_steps += 1
+            self.num_steps += 1
             self._line.settle(self._seats)
 
     def _recover(self, error: Exception) -> None:

@@ -1,6 +1,7 @@
 """How much memory the KV cache may take, and what to do when the device has no more."""
 
 import os
+from contextlib import suppress
 
 import torch
 
@@ -51,4 +52,6 @@ def as_device_error(error: Exception) -> Exception:
 def give_back() -> None:
     """Return to the device what torch keeps for later."""
     if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+        # a lost device takes nothing back; whoever waits is told of it already, and the engine must not end here
+        with suppress(RuntimeError):
+            torch.cuda.empty_cache()

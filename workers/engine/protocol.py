@@ -1,5 +1,6 @@
 """What an engine promises; nothing here needs torch."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,6 +43,8 @@ class Request:
     # so many tokens at the start of the prompt see each other alone, and are computed once for all prompts that begin
     # with them; the tokens behind them see both
     num_shared: int = 0
+    # set when nobody wants the answer any more: it ends at the next step
+    stop: threading.Event | None = None
 
 
 class Finish(StrEnum):
@@ -50,6 +53,7 @@ class Finish(StrEnum):
     STOP = "stop"
     LENGTH = "length"
     TIME = "time"
+    STOPPED = "stopped"
     ERROR = "error"
 
 
@@ -126,6 +130,11 @@ class Engine(Protocol):
 
     @property
     def checkpoint(self) -> "Checkpoint": ...
+
+    @property
+    def num_steps(self) -> int:
+        """Steps made so far: of an engine at work that does not make any, nothing more will come."""
+        ...
 
     def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """Complete every request, in their order; safe to call from several threads.

@@ -158,6 +158,8 @@ class Row:
             self._end(Finish.LENGTH)
         elif limit_s is not None and self.span and time.monotonic() - self._start_s >= limit_s:
             self._end(Finish.TIME)
+        elif self.request.stop and self.request.stop.is_set():
+            self._end(Finish.STOPPED)
 
     def _end(self, finish: Finish) -> None:
         self.finish = finish

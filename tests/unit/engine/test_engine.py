@@ -265,3 +265,34 @@ def test_a_probability_is_among_the_allowed_tokens(engine: HrmTextEngine) -> Non
     request = request_of(engine.tokenizer, "x", form=form)
     taken = sum(logprobs(engine.complete([request])[0]))
     assert math.log(1 / len(choices)) - 1e-6 <= taken <= 0
+
+
+def test_a_request_that_nobody_wants_ends_at_the_next_step_and_leaves_the_others_as_they_are(
+    engine: HrmTextEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = requests_of(engine.tokenizer, 3)
+    alone = [ids(completion) for completion in engine.complete(wanted)]
+    stop, steps_before = threading.Event(), engine.num_steps
+    # set in the middle: at its fourth step at the latest
+    lengths: list[int] = []
+
+    def third(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> None:
+        step(network, arena, rows, vocabulary)
+        lengths.append(len(rows))
+        if len(lengths) == 3:
+            stop.set()
+
+    instead(monkeypatch, third)
+    unwanted = request_of(engine.tokenizer, "ACME " * 30, stop=stop)
+    *others, stopped = engine.complete([*wanted, unwanted])
+    assert stopped.finish is Finish.STOPPED
+    assert stopped.usage.forwards <= 4
+    assert [ids(completion) for completion in others] == alone
+    assert engine.num_steps == steps_before + len(lengths)
+
+
+def test_a_request_that_nobody_wants_any_more_is_not_begun(engine: HrmTextEngine) -> None:
+    stop = threading.Event()
+    stop.set()
+    (completion,) = engine.complete([request_of(engine.tokenizer, "ACME", stop=stop)])
+    assert (completion.finish, completion.usage.forwards) == (Finish.STOPPED, 0)
