@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas.errors import CheckpointError, PromptError, TerminalError
-from workers.engine.protocol import Checkpoint, Completion, Finish, Request, Token, Usage
+from workers.engine.protocol import Checkpoint, Completion, Finish, Occupancy, Request, Token, Usage
 from workers.engine.special_tokens import SPECIAL_TOKENS
 
 
@@ -70,6 +70,7 @@ class ScriptedEngine:
         self._answer = _as_function(answers)
         self._seconds = seconds_per_document
         self._lock = threading.Lock()
+        self._num_open = 0
 
     def __str__(self) -> str:
         return "scripted"
@@ -82,7 +83,15 @@ class ScriptedEngine:
         """
         with self._lock:
             self.requests += requests
-            return [self._complete(request) for request in requests]
+            self._num_open = len(requests)
+            try:
+                return [self._complete(request) for request in requests]
+            finally:
+                self._num_open = 0
+
+    def occupancy(self) -> Occupancy:
+        """What it was asked and has not answered yet."""
+        return Occupancy(running=self._num_open)
 
     def prompt_text(self, request: Request) -> str:
         """The prompt as one text."""

@@ -15,7 +15,7 @@ from workers.engine import checkpoint, memory
 from workers.engine.cache import Arena, bytes_per_token
 from workers.engine.line import Line, Ticket
 from workers.engine.network import Network
-from workers.engine.protocol import Checkpoint, Completion, Request
+from workers.engine.protocol import Checkpoint, Completion, Occupancy, Request
 from workers.engine.row import Row
 from workers.engine.step import step
 from workers.engine.tokenizer import PlainTokenizer
@@ -93,6 +93,20 @@ class HrmTextEngine:
             for future in futures.values():
                 future.cancel()
             raise
+
+    def occupancy(self) -> Occupancy:
+        """How full it is just now: a look at what a step may be changing, so the counts may be of two moments."""
+        # a copy: the loop puts another list in its place, and never waits for who looks
+        spans = [span for ticket in self._line.running if (span := ticket.row.span)]
+        used_memory, total_memory = memory.of_device(self._network.like.device)
+        return Occupancy(
+            running=len(spans),
+            waiting=len(self._line.waiting),
+            taken_places=sum(span.end - span.start for span in spans),
+            places=self._num_places,
+            used_memory=used_memory,
+            memory=total_memory,
+        )
 
     @torch.inference_mode()
     def _run(self) -> None:

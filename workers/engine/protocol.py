@@ -91,6 +91,21 @@ class Completion:
         return b"".join(token.text for token in self.tokens).decode("utf-8", errors="replace")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Occupancy:
+    """How full an engine is just now."""
+
+    # prompts that the model works on, and those that wait for a place in the KV cache
+    running: int = 0
+    waiting: int = 0
+    # tokens of the KV cache that are taken, and that there are; nought if there is no cache
+    taken_places: int = 0
+    places: int = 0
+    # bytes of the GPU that are in use, by anyone, and that it has; nought without a GPU
+    used_memory: int = 0
+    memory: int = 0
+
+
 class Engine(Protocol):
     """Owns a model and completes prompts."""
 
@@ -111,6 +126,10 @@ class Engine(Protocol):
         Raises:
             TransientError: the device failed; nothing was completed.
         """
+        ...
+
+    def occupancy(self) -> Occupancy:
+        """How full it is just now; safe to call from any thread, and never waits for a step."""
         ...
 
 

@@ -15,12 +15,12 @@ from schemas import wire
 from schemas.errors import DeviceError, GrammarError, PromptError
 from schemas.forms import Kind, Leaf, ObjectForm
 from tests.cases.prompts import ids, logprobs, request_of, requests_of
+from workers.engine import checkpoint, grammar
 from workers.engine import engine as loop
-from workers.engine import grammar
-from workers.engine.cache import Arena
+from workers.engine.cache import Arena, bytes_per_token
 from workers.engine.engine import HrmTextEngine
 from workers.engine.network import Network
-from workers.engine.protocol import Finish
+from workers.engine.protocol import Finish, Occupancy
 from workers.engine.row import Row
 from workers.engine.step import step
 
@@ -262,3 +262,30 @@ def test_a_probability_is_among_the_allowed_tokens(engine: HrmTextEngine) -> Non
     request = request_of(engine.tokenizer, "x", form=form)
     taken = sum(logprobs(engine.complete([request])[0]))
     assert math.log(1 / len(choices)) - 1e-6 <= taken <= 0
+
+
+def test_occupancy_says_who_runs_who_waits_and_how_full_the_cache_is(tiny_checkpoint: Path) -> None:
+    seen, is_asked = [], threading.Event()
+
+    def look(row: Row) -> Sequence[int]:
+        is_asked.wait()
+        seen.append(engine.occupancy())
+        return ()
+
+    loaded = checkpoint.load(tiny_checkpoint, "cpu", "auto")
+    request = request_of(loaded.tokenizer, "ACME 12")
+    num_places = len(request.prompt) + request.max_new_tokens
+    shape, dtype = Network(loaded.model).kv_shape, next(loaded.model.parameters()).dtype
+    engine = HrmTextEngine(loaded, kv_memory=2 * num_places * bytes_per_token(shape, dtype), drafter=look)
+    futures = [engine.submit(request) for _ in range(3)]
+    is_asked.set()
+    for future in futures:
+        future.result()
+    # it answers before it counts who has left
+    while engine._is_running:
+        threading.Event().wait(0.01)
+    # two have room; no GPU
+    full = Occupancy(running=2, waiting=1, taken_places=2 * num_places, places=2 * num_places)
+    assert full in seen
+    assert {(look.running, look.taken_places) for look in seen} == {(1, num_places), (2, 2 * num_places)}
+    assert engine.occupancy() == Occupancy(places=2 * num_places)
