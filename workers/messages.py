@@ -1,6 +1,7 @@
 """Messages to workers: ids of committed jobs, a chunk each, and never more than the queue is to hold."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from kombu.exceptions import ChannelError, OperationalError
 
@@ -14,7 +15,12 @@ EXTRACT = "gleaner.extract"
 
 
 def depth(queue: str) -> int:
-    """How many messages wait in a queue.
+    """How many messages wait in a queue; raises as `depths`."""
+    return depths([queue])[queue]
+
+
+def depths(queues: Sequence[str]) -> dict[str, int]:
+    """How many messages wait in each of these queues.
 
     Raises:
         BrokerAwayError: the broker does not answer.
@@ -22,12 +28,17 @@ def depth(queue: str) -> int:
     try:
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=5)
-            return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
+            return {queue: _depth(connection.default_channel, queue) for queue in queues}
+    except (OperationalError, OSError) as exc:
+        raise _away(exc) from exc
+
+
+def _depth(channel: Any, queue: str) -> int:
+    try:
+        return int(channel.queue_declare(queue, passive=True).message_count)
     except ChannelError:
         # nobody has sent or listened yet
         return 0
-    except (OperationalError, OSError) as exc:
-        raise _away(exc) from exc
 
 
 def room(runtime: Runtime, queue: str) -> int:

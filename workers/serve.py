@@ -12,6 +12,8 @@ from celery import signals
 from structlog.contextvars import bind_contextvars
 
 from workers.app import CONTROL_QUEUE, app, configure, extract_queue
+from workers.exporter import export_metrics
+from workers.gauges import SiteGauges, WorkerGauges
 from workers.presence import present
 from workers.runtime import Runtime, set_runtime
 from workers.store import jobs, roster, versions
@@ -37,6 +39,7 @@ def serve(runtime: Runtime) -> int:
     set_runtime(runtime)
     configure(app, runtime.settings)
     bind_contextvars(worker=runtime.name)
+    export_metrics(runtime.settings, WorkerGauges(runtime), SiteGauges(runtime))
     stops = _Stops(runtime)
     signals.worker_shutting_down.connect(stops.first, weak=False)
     with present(store), _on_the_roster(runtime):

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from schemas.errors import TransientError
 from workers.app import queue_of
 from workers.messages import room, send
+from workers.metrics import EXPIRED
 from workers.runtime import Runtime
 from workers.store import sweep, versions
 from workers.store.session import transaction
@@ -37,6 +38,8 @@ def sweep_all(runtime: Runtime) -> int:
 def _expire(conn: Connection) -> None:
     # before the broker is asked: leases end without it too
     expired = sweep.expire(conn)
+    EXPIRED.labels("queued").inc(expired.num_queued)
+    EXPIRED.labels("failed").inc(expired.num_failed)
     if any(expired):
         log.warning("expire", queued=expired.num_queued, failed=expired.num_failed)
 

@@ -10,6 +10,7 @@ from structlog.contextvars import bound_contextvars
 from schemas.base import Schema
 from schemas.errors import DatabaseAwayError, DeviceLostError, GleanerError, TerminalError
 from workers.lease import heartbeat, patiently
+from workers.metrics import stage
 from workers.persist import fail_or_retry, lose, persist
 from workers.runtime import Runtime
 from workers.store import jobs, sweep, versions
@@ -112,7 +113,8 @@ class _Hand:
                 self._is_unsure = True
                 raise
 
-        return patiently(self._runtime, surely)
+        with stage("claim"):
+            return patiently(self._runtime, surely)
 
     def _more_urgent(self) -> list[Claimed]:
         """Jobs that came meanwhile and cannot wait, as live ones do not while a backfill runs."""
