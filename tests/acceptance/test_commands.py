@@ -117,7 +117,7 @@ def test_status_lists_batches_and_explains_one(site: Cli) -> None:
 
 def test_status_without_batches(tmp_path: Path, cli: Cli) -> None:
     assert "batch" in cli("status", cwd=tmp_path).ok.out
-    assert cli("status", "--watch", cwd=tmp_path).ok.out.strip() == "there is no batch yet"
+    assert cli("status", "--watch", cwd=tmp_path).ok.out.strip() == "no batch is open"
 
 
 def test_schemas_are_listed_and_shown(cli: Cli) -> None:
