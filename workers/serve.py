@@ -46,7 +46,7 @@ def serve(runtime: Runtime) -> int:
         start_sweeping(runtime)
         threading.Thread(target=stops.when_broken, name="breakdown", daemon=True).start()
         worker = app.Worker(
-            pool="threads",
+            pool=app.conf.worker_pool,
             concurrency=runtime.settings.concurrency,
             queues=[extract_queue(runtime.checkpoint), CONTROL_QUEUE],
             without_gossip=True,
