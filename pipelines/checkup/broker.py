@@ -115,14 +115,15 @@ def workers(runtime: Runtime) -> Iterator[Said]:
         return
     found = app.control.inspect(timeout=PATIENCE_S).stats() or {}
     for name, stats in sorted(found.items()):
-        yield from _worker_faults(name, stats)
+        yield from worker_faults(name, stats)
     if found:
         yield ok(f"{len(found)} listen")
     else:
         yield warning("nobody listens at the broker", "Start `gleaner worker`.")
 
 
-def _worker_faults(name: str, stats: Mapping[str, Any]) -> Iterator[Said]:
+def worker_faults(name: str, stats: Mapping[str, Any]) -> Iterator[Said]:
+    """What is unsafe with a worker, by its own account."""
     pool = str(stats["pool"].get("implementation", ""))
     step = "Stop it, and start `gleaner worker`; another application needs a Redis database of its own."
     if "thread" not in pool and "solo" not in pool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.cases import parcels
+from tests.cases import parcels, promql
 from tests.cases.worlds import enqueue
 from tests.integration.workers.conftest import ROOT, Site, wait_until
 from tests.servers import free_port
@@ -87,6 +87,9 @@ def test_a_worker_counts_what_it_did_and_shows_the_queue(site: Site) -> None:
     assert value(seen, "gleaner_workers", **queue, state="alive") == 1
     assert value(seen, "gleaner_workers", **queue, state="silent") == 0
     assert value(seen, "gleaner_queue_messages", queue=queue["queue"]) == 0
+    # what the dashboard and the alerts ask for
+    series = {(name, frozenset(label for label, _ in labels)) for name, labels in seen}
+    assert promql.missing(series) == []
 
 
 def test_beat_shows_what_waits_though_no_worker_is_there(postgres_site: Site) -> None:

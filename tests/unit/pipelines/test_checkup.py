@@ -81,6 +81,13 @@ def test_an_unsafe_setting_of_celery_is_refused(change: dict[str, object], says:
     assert said.step
 
 
+@pytest.mark.parametrize(("ahead", "num_faults"), [(2, 0), (8, 1), (0, 1)])
+def test_a_worker_that_takes_more_than_it_works_on_is_refused(ahead: int, num_faults: int) -> None:
+    pool = {"implementation": "celery.concurrency.thread:TaskPool", "max-concurrency": 2}
+    found = list(broker.worker_faults("celery@host", {"pool": pool, "prefetch_count": ahead}))
+    assert [said.mark for said in found] == [Mark.ERROR] * num_faults
+
+
 def test_a_chunk_that_outlasts_the_visibility_timeout_is_refused(tmp_path: Path) -> None:
     slow = make_runtime(
         "sqlite://", parcels.write_schema(tmp_path), broker_url="redis://x/0", chunk_size=128, batch_size=1
