@@ -10,6 +10,7 @@ from workers.app import app, queue_of
 from workers.runtime import Runtime
 from workers.store.session import transaction
 from workers.store.sweep import mark_sent, mark_unsent
+from workers.traces import outgoing, span
 
 EXTRACT = "gleaner.extract"
 
@@ -61,8 +62,10 @@ def send(runtime: Runtime, job_ids: Sequence[int], *, digest: str | None = None)
         mark_unsent(conn, job_ids[num:])
     size = runtime.settings.chunk_size
     for start in range(0, num, size):
+        chunk = list(job_ids[start : start + size])
         try:
-            app.send_task(EXTRACT, args=[list(job_ids[start : start + size])], queue=queue, retry=False)
+            with span("send", queue=queue, jobs=chunk):
+                app.send_task(EXTRACT, args=[chunk], queue=queue, retry=False, headers=outgoing())
         except (OperationalError, OSError) as exc:
             with transaction(runtime.store) as conn:
                 mark_unsent(conn, job_ids[start:])

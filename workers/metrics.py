@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from prometheus_client import Counter, Histogram, disable_created_metrics
 
 from workers.engine.protocol import Completion
+from workers.traces import span
 
 # else a second series beside every counter, which nobody asks for
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -55,8 +56,8 @@ DOCUMENTS.labels("done", "")
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Time a stage of the work."""
-    with STAGE_SECONDS.labels(name).time():
+    """Time a stage of the work, and make it a span of the trace."""
+    with span(name), STAGE_SECONDS.labels(name).time():
         yield
 
 

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from importlib.metadata import version
 
 import structlog
@@ -117,7 +118,7 @@ def _on_the_roster(runtime: Runtime) -> Iterator[None]:
                 # it is only shown as silent until the next time
                 log.exception("report_failed")
 
-    threading.Thread(target=answer, name="roster", daemon=True).start()
+    threading.Thread(target=copy_context().run, args=[answer], name="roster", daemon=True).start()
     try:
         yield
     finally:

@@ -89,6 +89,10 @@ class Settings(BaseSettings):
         description="where workers and beat show metrics, each at a port of its own",
     )
     metrics_host: str = Field(default="127.0.0.1", description="address of that port; 0.0.0.0: all of them")
+    traces: bool = Field(
+        default=False,
+        description="send OpenTelemetry traces as the OTEL_* variables say; needs the extra otel",
+    )
     log_format: Literal["console", "json"] = Field(default="console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="warning", description="debug, info, warning or error"

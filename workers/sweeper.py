@@ -4,6 +4,7 @@ Every worker sweeps for its checkpoint, and beat's task for all of them; at once
 """
 
 import threading
+from contextvars import copy_context
 
 import structlog
 from sqlalchemy import Connection
@@ -71,6 +72,7 @@ def start_sweeping(runtime: Runtime) -> threading.Thread:
                 # a worker that no longer sweeps would let lost messages lie
                 log.exception("sweep_failed")
 
-    thread = threading.Thread(target=loop, name="sweeper", daemon=True)
+    # its log lines say of which worker they are, as ours do
+    thread = threading.Thread(target=copy_context().run, args=[loop], name="sweeper", daemon=True)
     thread.start()
     return thread
