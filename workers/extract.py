@@ -19,6 +19,7 @@ from workers.confidence import field_confidences
 from workers.engine.protocol import Completion, Engine, Finish, Request
 from workers.ground import Evidence, State, ground
 from workers.merge import Part, merge
+from workers.metrics import count_completions, stage
 from workers.prompt import Envelope, Prompt, Prompter
 from workers.window import Window, cut
 
@@ -112,15 +113,27 @@ class Extractor:
 
     def _attempt(
         self, documents: Sequence[str], stops: Sequence[threading.Event], step: Step
-    ) -> Iterator[Extraction]:
-        plans = [self._plan(document, step) for document in documents]
+    ) -> list[Extraction]:
+        with stage("prompt"):
+            plans = [self._plan(document, step) for document in documents]
         requests = [
             replace(request, stop=stop)
             for plan, stop in zip(plans, stops, strict=True)
             if isinstance(plan, _Plan)
             for request in plan.requests
         ]
-        completions = iter(self.engine.complete(requests))
+        with stage("complete"):
+            completions = self.engine.complete(requests)
+        count_completions(completions)
+        with stage("conclude"):
+            return list(self._conclude_all(documents, plans, iter(completions)))
+
+    def _conclude_all(
+        self,
+        documents: Sequence[str],
+        plans: Sequence[_Plan | TerminalError],
+        completions: Iterator[Completion],
+    ) -> Iterator[Extraction]:
         for document, plan in zip(documents, plans, strict=True):
             if isinstance(plan, TerminalError):
                 yield Extraction(outcome=Outcome.FAILED, error=plan, finish=Finish.ERROR)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import TypeAlias, TypeVar
 
 import structlog
@@ -52,7 +53,8 @@ def heartbeat(runtime: Runtime, owner: str, in_work: Stops) -> Iterator[None]:
                 # the lease may expire: then the late result is refused and the work done again elsewhere
                 log.exception("heartbeat_failed")
 
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    # its log lines say of which worker they are, as ours do
+    thread = threading.Thread(target=copy_context().run, args=[beat], name="heartbeat", daemon=True)
     thread.start()
     try:
         yield

@@ -103,6 +103,17 @@ class Settings(BaseSettings):
     condition_tokens: Annotated[dict[str, str], NoDecode] = Field(
         default=CONDITION_TOKENS, description="special token of each condition, as JSON"
     )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="where workers and beat show metrics, each at a port of its own",
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="address of that port; 0.0.0.0: all of them")
+    traces: bool = Field(
+        default=False,
+        description="send OpenTelemetry traces as the OTEL_* variables say; needs the extra otel",
+    )
     log_format: Literal["console", "json"] = Field(default="console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="warning", description="debug, info, warning or error"

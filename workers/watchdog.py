@@ -27,7 +27,7 @@ class Watchdog:
         """End the process if nothing has moved for the limit."""
         jobs = tuple(self._in_work)
         now, limit_s = time.monotonic(), self._runtime.settings.engine_time_limit_s
-        seen = (jobs, self._runtime.engine.num_steps)
+        seen = (jobs, self._runtime.engine.occupancy().num_steps)
         if not jobs or seen != self._seen:
             self._seen, self._since_s = seen, now
         elif now - self._since_s >= limit_s:

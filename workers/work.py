@@ -13,11 +13,13 @@ from schemas.base import Schema
 from schemas.errors import DatabaseAwayError, DeviceLostError, GleanerError, TerminalError
 from workers.extract import Extraction
 from workers.lease import Stops, heartbeat, patiently
+from workers.metrics import stage
 from workers.persist import fail_or_retry, lose, persist
 from workers.runtime import Runtime
 from workers.store import jobs, sweep, versions
 from workers.store.jobs import Claimed
 from workers.store.session import reading, transaction
+from workers.traces import span
 
 log = structlog.get_logger()
 
@@ -33,9 +35,9 @@ def work(runtime: Runtime, job_ids: Sequence[int]) -> int:
         DatabaseAwayError: nothing can be written; the leases expire, and the jobs are taken again.
         CheckpointError, ConfigurationError: the engine cannot be loaded; the jobs stay open.
     """
-    with runtime.owner() as owner, bound_contextvars(worker=runtime.name):
+    with runtime.owner() as owner, bound_contextvars(worker=runtime.name, claim=owner):
         hand = patiently(runtime, lambda: _Hand(runtime, owner))
-        with heartbeat(runtime, owner, hand.in_work):
+        with heartbeat(runtime, owner, hand.in_work), span("work", jobs=job_ids):
             try:
                 with runtime.crowd.together():
                     num = hand.work_off(job_ids, is_suspect=False)
@@ -116,7 +118,8 @@ class _Hand:
                 self._is_unsure = True
                 raise
 
-        return patiently(self._runtime, surely)
+        with stage("claim"):
+            return patiently(self._runtime, surely)
 
     def _more_urgent(self) -> list[Claimed]:
         """Jobs that came meanwhile and cannot wait, as live ones do not while a backfill runs."""
@@ -154,6 +157,12 @@ class _Hand:
             self._work_group(self._schemas[version_id], group)
 
     def _work_group(self, schema: Schema, group: Sequence[Claimed]) -> None:
+        ids = {"jobs": [job.job_id for job in group], "documents": [job.document_id for job in group]}
+        with bound_contextvars(**_about(group)), span("group", schema=schema.name, **ids):
+            log.debug("begin", schema=schema.name, **ids)
+            self._bring_to_end(schema, group)
+
+    def _bring_to_end(self, schema: Schema, group: Sequence[Claimed]) -> None:
         runtime, owner = self._runtime, self._owner
         try:
             persist(runtime, owner, schema, *self._extract(schema, group))
@@ -170,7 +179,7 @@ class _Hand:
                 for job in group:
                     self._work_group(schema, [job])
                 return
-            log.exception("work_failed", job=group[0].job_id)
+            log.exception("work_failed")
             reason = TerminalError(
                 f"the work raised {type(exc).__name__}: {exc}.", hint="Please report this."
             )
@@ -191,6 +200,13 @@ class _Hand:
         if not all(wanted):
             log.info("stop", jobs=[job_id for job_id, stop in stops.items() if stop.is_set()])
         return list(compress(group, wanted)), list(compress(extractions, wanted))
+
+
+def _about(group: Sequence[Claimed]) -> dict[str, int | None]:
+    """What every log line of a group says: the batch if it is one, the document and its job if it is alone."""
+    first = group[0]
+    about = {"batch": first.batch_id} if {job.batch_id for job in group} == {first.batch_id} else {}
+    return about if len(group) > 1 else about | {"job": first.job_id, "document": first.document_id}
 
 
 def _schemas(runtime: Runtime, stored: Sequence[tuple[int, str, str]]) -> dict[int, Schema]:

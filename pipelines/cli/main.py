@@ -10,6 +10,7 @@ from pipelines.cli.console import say
 from schemas.errors import GleanerError
 from workers.logs import configure_logs
 from workers.settings import get_settings
+from workers.traces import start_tracing
 
 app = typer.Typer(
     name="gleaner",
@@ -40,6 +41,7 @@ def _root(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
 ) -> None:
     configure_logs(get_settings())
+    start_tracing(get_settings())
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ class HrmTextEngine:
         # fewer for as long as the device has no memory for all
         self._num_places = self._most_places
         self._seats: Seats | None = None
-        self.num_steps = self._num_tokens = 0
+        self._num_steps = self._num_tokens = 0
         self._drafting = drafting or copying(self.tokenizer)
         self._line = Line()
         self._lock = threading.Lock()
@@ -76,19 +76,6 @@ class HrmTextEngine:
     def max_positions(self) -> int:
         return int(self._network.config.max_position_embeddings)
 
-    @property
-    def occupancy(self) -> Occupancy:
-        """How full the engine is at this moment; to be read from any thread."""
-        seats = self._seats
-        return Occupancy(
-            num_running=len(self._line.running),
-            num_waiting=len(self._line.waiting),
-            num_places=self._num_places,
-            num_places_taken=seats.num_taken if seats else 0,
-            num_steps=self.num_steps,
-            num_tokens=self._num_tokens,
-        )
-
     def submit(self, request: Request) -> Future[Completion]:
         """Enter the waiting line; the future is given the completion, or a DeviceError if the device fails."""
         row = Row(request, self.tokenizer, self.max_positions)
@@ -119,6 +106,21 @@ class HrmTextEngine:
             for future in futures.values():
                 future.cancel()
             raise
+
+    def occupancy(self) -> Occupancy:
+        """How full it is just now: a look at what a step may be changing, so the counts may be of two moments."""
+        seats = self._seats
+        used_memory, total_memory = memory.of_device(self._network.like.device)
+        return Occupancy(
+            num_running=len(self._line.running),
+            num_waiting=len(self._line.waiting),
+            num_places=self._num_places,
+            num_places_taken=seats.num_taken if seats else 0,
+            num_steps=self._num_steps,
+            num_tokens=self._num_tokens,
+            used_memory=used_memory,
+            memory=total_memory,
+        )
 
     @torch.inference_mode()
     def _run(self) -> None:
@@ -156,7 +158,7 @@ class HrmTextEngine:
                 ticket.row.draft = ticket.draft()
             rows = [ticket.row for ticket in self._line.running]
             self._num_tokens += step(self._network, self._seats.arena, rows, self.tokenizer.size)
-            self.num_steps += 1
+            self._num_steps += 1
             self._line.settle(self._seats)
 
     def _recover(self, error: Exception) -> None:

@@ -23,6 +23,14 @@ def free_for_cache(device: torch.device) -> int:
     return min(_MOST_OF_CPU, int(available * _SHARE_OF_CPU))
 
 
+def of_device(device: torch.device) -> tuple[int, int]:
+    """Bytes in use on a GPU, by anyone, and bytes that it has; nought for a CPU, which is not ours alone."""
+    if device.type != "cuda":
+        return 0, 0
+    free, total = torch.cuda.mem_get_info(device)
+    return total - free, total
+
+
 def is_full(error: Exception) -> bool:
     """Whether the device ran out of memory."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

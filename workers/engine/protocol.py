@@ -105,16 +105,20 @@ class Completion:
 
 @dataclass(frozen=True, kw_only=True)
 class Occupancy:
-    """What an engine has in hand, and what it has done since it was made."""
+    """What an engine has in hand just now, and what it has done since it was made."""
 
-    num_running: int
-    num_waiting: int
-    # of the KV cache, in tokens
-    num_places: int
-    num_places_taken: int
-    num_steps: int
-    # fed, those of prompts, drafts and shared blocks included
-    num_tokens: int
+    # prompts that the model works on, and those that wait for a place in the KV cache
+    num_running: int = 0
+    num_waiting: int = 0
+    # tokens of the KV cache that are taken, and that there are; nought if there is no cache
+    num_places_taken: int = 0
+    num_places: int = 0
+    # steps, and tokens fed in them: those of prompts, drafts and shared blocks included
+    num_steps: int = 0
+    num_tokens: int = 0
+    # bytes of the GPU that are in use, by anyone, and that it has; nought without a GPU
+    used_memory: int = 0
+    memory: int = 0
 
 
 class Engine(Protocol):
@@ -131,17 +135,16 @@ class Engine(Protocol):
     @property
     def checkpoint(self) -> "Checkpoint": ...
 
-    @property
-    def num_steps(self) -> int:
-        """Steps made so far: of an engine at work that does not make any, nothing more will come."""
-        ...
-
     def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """Complete every request, in their order; safe to call from several threads.
 
         Raises:
             TransientError: the device failed; nothing was completed.
         """
+        ...
+
+    def occupancy(self) -> Occupancy:
+        """How full it is just now, and what it has done; safe to call from any thread, and never waits for a step."""
         ...
 
 

@@ -15,12 +15,12 @@ from schemas import wire
 from schemas.errors import DeviceError, GrammarError, PromptError
 from schemas.forms import Kind, Leaf, ObjectForm
 from tests.cases.prompts import ids, logprobs, request_of, requests_of
+from workers.engine import checkpoint, grammar
 from workers.engine import engine as loop
-from workers.engine import grammar
-from workers.engine.cache import Arena
+from workers.engine.cache import Arena, bytes_per_token
 from workers.engine.engine import HrmTextEngine
 from workers.engine.network import Network
-from workers.engine.protocol import Finish
+from workers.engine.protocol import Finish, Occupancy
 from workers.engine.row import Row
 from workers.engine.step import step
 
@@ -272,15 +272,16 @@ def test_a_request_that_nobody_wants_ends_at_the_next_step_and_leaves_the_others
 ) -> None:
     wanted = requests_of(engine.tokenizer, 3)
     alone = [ids(completion) for completion in engine.complete(wanted)]
-    stop, steps_before = threading.Event(), engine.num_steps
+    stop, steps_before = threading.Event(), engine.occupancy().num_steps
     # set in the middle: at its fourth step at the latest
     lengths: list[int] = []
 
-    def third(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> None:
-        step(network, arena, rows, vocabulary)
+    def third(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> int:
+        num_tokens = step(network, arena, rows, vocabulary)
         lengths.append(len(rows))
         if len(lengths) == 3:
             stop.set()
+        return num_tokens
 
     instead(monkeypatch, third)
     unwanted = request_of(engine.tokenizer, "ACME " * 30, stop=stop)
@@ -288,7 +289,7 @@ def test_a_request_that_nobody_wants_ends_at_the_next_step_and_leaves_the_others
     assert stopped.finish is Finish.STOPPED
     assert stopped.usage.forwards <= 4
     assert [ids(completion) for completion in others] == alone
-    assert engine.num_steps == steps_before + len(lengths)
+    assert engine.occupancy().num_steps == steps_before + len(lengths)
 
 
 def test_a_request_that_nobody_wants_any_more_is_not_begun(engine: HrmTextEngine) -> None:
@@ -296,3 +297,33 @@ def test_a_request_that_nobody_wants_any_more_is_not_begun(engine: HrmTextEngine
     stop.set()
     (completion,) = engine.complete([request_of(engine.tokenizer, "ACME", stop=stop)])
     assert (completion.finish, completion.usage.forwards) == (Finish.STOPPED, 0)
+
+
+def test_occupancy_says_who_runs_who_waits_and_how_full_the_cache_is(tiny_checkpoint: Path) -> None:
+    seen, is_asked = [], threading.Event()
+
+    def look() -> Sequence[int]:
+        is_asked.wait()
+        seen.append(dataclasses.replace(engine.occupancy(), num_steps=0, num_tokens=0))
+        return ()
+
+    loaded = checkpoint.load(tiny_checkpoint, "cpu", "auto")
+    request = request_of(loaded.tokenizer, "ACME 12")
+    places = len(request.prompt) + request.max_new_tokens
+    shape, dtype = Network(loaded.model).kv_shape, next(loaded.model.parameters()).dtype
+    room = 2 * places * bytes_per_token(shape, dtype)
+    engine = HrmTextEngine(loaded, kv_memory=room, drafting=lambda row: look)
+    futures = [engine.submit(request) for _ in range(3)]
+    is_asked.set()
+    for future in futures:
+        future.result()
+    # it answers before it counts who has left
+    while engine._is_running:
+        threading.Event().wait(0.01)
+    # two have room; no GPU
+    full = Occupancy(num_running=2, num_waiting=1, num_places_taken=2 * places, num_places=2 * places)
+    assert full in seen
+    assert {(each.num_running, each.num_places_taken) for each in seen} == {(1, places), (2, 2 * places)}
+    after = engine.occupancy()
+    assert dataclasses.replace(after, num_steps=0, num_tokens=0) == Occupancy(num_places=2 * places)
+    assert 0 < after.num_steps < after.num_tokens

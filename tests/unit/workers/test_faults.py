@@ -258,7 +258,7 @@ def test_a_cancelled_job_stops_at_the_next_step_and_takes_no_other_along(
     assert states(runtime) == ["done", "cancelled", "done"]
     assert runtime.tally.report().num_fenced == 0
     # Bo was not asked about
-    assert runtime.engine.num_steps == 2
+    assert runtime.engine.occupancy().num_steps == 2
 
 
 def test_an_engine_that_hangs_ends_its_process_and_the_jobs_are_suspects(make: Make, tmp_path: Path) -> None:
