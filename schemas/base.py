@@ -105,6 +105,10 @@ class Schema:
         self.form = schema_form(model, self.settings)
         self.examples = tuple(examples)
 
+    def with_settings(self, settings: SchemaSettings) -> "Schema":
+        """The same class and examples under other settings: another version of the schema."""
+        return Schema(self.model, self.examples, settings)
+
     @cached_property
     def wire_schema(self) -> dict[str, Any]:
         """JSON Schema (2020-12) of what the model writes."""

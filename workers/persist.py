@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -96,13 +97,10 @@ def _stop_failing_batches(runtime: Runtime, job_ids: Sequence[int]) -> None:
 
 
 def _result(job: Claimed, extraction: Extraction, tables: records.RecordTables) -> results.Result:
-    reasons = [": ".join(filter(None, (fault.path, fault.message))) for fault in extraction.faults]
     cost = extraction.cost
     return results.Result(
         job=job,
-        state=JobState(extraction.outcome),
-        error_code=_review_code(extraction),
-        error="; ".join(reasons) or None,
+        **_ending(job, extraction),
         wire_record=extraction.wire_record,
         record=extraction.validated.record if extraction.validated else None,
         answer=extraction.answer,
@@ -120,10 +118,17 @@ def _result(job: Claimed, extraction: Extraction, tables: records.RecordTables) 
     )
 
 
-def _review_code(extraction: Extraction) -> str | None:
-    if extraction.outcome is not Outcome.REVIEW:
-        return None
-    return "truncated" if extraction.finish != "stop" else "invalid"
+def _ending(job: Claimed, extraction: Extraction) -> dict[str, Any]:
+    """The state of a job and the reason for it."""
+    if extraction.outcome is Outcome.REVIEW:
+        code = "truncated" if extraction.finish != "stop" else "invalid"
+        faults = [": ".join(filter(None, (fault.path, fault.message))) for fault in extraction.faults]
+        return {"state": JobState.REVIEW, "error_code": code, "error": "; ".join(faults) or None}
+    confidence, least = extraction.confidence, job.review_below
+    if confidence is not None and least is not None and confidence < least:
+        said = f"The least confidence of a field is {confidence:.3f}, and records below {least:g} are to be reviewed."
+        return {"state": JobState.REVIEW, "error_code": "low_confidence", "error": said}
+    return {"state": JobState(extraction.outcome)}
 
 
 def _evidence_row(item: Evidence) -> results.EvidenceRow:

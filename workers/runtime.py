@@ -6,12 +6,13 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 
-from schemas.base import Schema
+from schemas.base import Schema, SchemaSettings
 from schemas.errors import GleanerError
 from schemas.registry import Registry
 from workers.crowd import Crowd
@@ -22,6 +23,7 @@ from workers.prompt import Envelope
 from workers.settings import Settings, get_settings
 from workers.store.migrate import require_current, upgrade
 from workers.store.session import open_store
+from workers.store.versions import StoredVersion
 from workers.tally import Tally
 
 
@@ -43,6 +45,7 @@ class Runtime:
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._extractors: dict[str, Extractor] = {}
+        self._versions: dict[str, Schema | None] = {}
 
     @cached_property
     def store(self) -> sa.Engine:
@@ -87,6 +90,23 @@ class Runtime:
         """Stop, as what this process needs is lost."""
         self.broken = self.broken or why
         self.stopping.set()
+
+    def schema_of(self, version: StoredVersion) -> Schema | None:
+        """The schema of a stored version, with the settings that a pipeline gave it; None if it is not here as it was.
+
+        One that is not here, or has faults, is for workers that have it.
+        """
+        if version.digest not in self._versions:
+            self._versions[version.digest] = self._rebuilt(version)
+        return self._versions[version.digest]
+
+    def _rebuilt(self, version: StoredVersion) -> Schema | None:
+        with suppress(GleanerError, ValidationError):
+            schema = self.registry.get(version.name)
+            if schema.digest != version.digest:
+                schema = schema.with_settings(SchemaSettings.model_validate(version.settings))
+            return schema if schema.digest == version.digest else None
+        return None
 
     def extractor(self, schema: Schema) -> Extractor:
         """The extractor of a schema version, with its examples tokenized once."""

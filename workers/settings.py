@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     schemas: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="directories and modules with your own schemas, separated by commas"
     )
+    pipelines: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="directories and modules with your own pipelines, separated by commas"
+    )
     model: str = Field(
         default=str(EMBEDDED_CHECKPOINT), description="checkpoint: a directory with an HRM-Text model"
     )
@@ -126,7 +129,7 @@ class Settings(BaseSettings):
             raise ValueError("It is not a URL as redis://localhost:6379/0")
         return value
 
-    @field_validator("schemas", mode="before")
+    @field_validator("schemas", "pipelines", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (

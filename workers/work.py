@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import compress
 from typing import Any
 
@@ -19,6 +18,7 @@ from workers.runtime import Runtime
 from workers.store import jobs, sweep, versions
 from workers.store.jobs import Claimed
 from workers.store.session import reading, transaction
+from workers.store.versions import StoredVersion
 from workers.traces import span
 
 log = structlog.get_logger()
@@ -209,13 +209,7 @@ def _about(group: Sequence[Claimed]) -> dict[str, int | None]:
     return about if len(group) > 1 else about | {"job": first.job_id, "document": first.document_id}
 
 
-def _schemas(runtime: Runtime, stored: Sequence[tuple[int, str, str]]) -> dict[int, Schema]:
+def _schemas(runtime: Runtime, stored: Sequence[StoredVersion]) -> dict[int, Schema]:
     """The schemas of this process by the ids of their stored versions."""
-    known = {}
-    for version_id, name, digest in stored:
-        # a schema that is not here, or has faults, is for workers that have it as it was
-        with suppress(GleanerError):
-            schema = runtime.registry.get(name)
-            if schema.digest == digest:
-                known[version_id] = schema
-    return known
+    found = {version.id: runtime.schema_of(version) for version in stored}
+    return {version_id: schema for version_id, schema in found.items() if schema}

@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli import beat, db, demo, doctor, evaluate, jobs, look, schema_commands, train, work
+from pipelines.cli import (
+    beat,
+    db,
+    demo,
+    doctor,
+    evaluate,
+    jobs,
+    look,
+    pipeline_commands,
+    schema_commands,
+    train,
+    work,
+)
 from pipelines.cli.console import say
 from schemas.errors import GleanerError
 from workers.logs import configure_logs
@@ -32,6 +44,7 @@ app.command("eval")(evaluate.measure)
 app.command()(train.train)
 app.command()(doctor.doctor)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(pipeline_commands.app, name="pipelines")
 app.add_typer(schema_commands.app, name="schemas")
 app.add_typer(db.app, name="db")
 

@@ -14,8 +14,8 @@ from rich.text import Text
 from pipelines.cli.console import err, out, say
 from pipelines.cli.follow import follow, summarize
 from pipelines.export import export, writer
-from pipelines.ingest import IngestOptions, ingest
-from pipelines.readers import Limits, Read, read
+from pipelines.ingest import IngestOptions, ingest, limits_of
+from pipelines.readers import Read, read
 from pipelines.sources.files import FileSource
 from schemas.base import Schema
 from schemas.errors import BrokerAwayError, ConfigurationError
@@ -184,15 +184,8 @@ def ingest_paths(
 
 def read_all(source: FileSource, settings: Settings, text_column: str | None) -> Iterator[Read]:
     """Every document of a source, or the reason why there is none."""
-    limits = Limits(
-        max_bytes=settings.max_bytes,
-        max_pages=settings.max_pages,
-        max_chars=settings.max_chars,
-        max_parse_s=settings.max_parse_s,
-        max_parse_memory=settings.max_parse_memory,
-    )
     for file in source:
-        yield from read(file, text_column=text_column, limits=limits)
+        yield from read(file, text_column=text_column, limits=limits_of(settings))
 
 
 def work_with_progress(runtime: Runtime, batch_id: int) -> None:

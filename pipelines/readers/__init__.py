@@ -17,9 +17,9 @@ _CHUNK_BYTES = 1 << 20
 
 
 def read(file: File, *, text_column: str | None = None, limits: Limits = _DEFAULT) -> Iterator[Read]:
-    """At least one Read of a file, and one for each row of csv, tsv and jsonl; never an exception.
+    """At least one Read of a file, and one for each row of csv, tsv, jsonl and parquet; never an exception.
 
-    `text_column` names the column that is the text of a row. Without it a csv row becomes `column: value`
+    `text_column` names the column that is the text of a row. Without it a csv or parquet row becomes `column: value`
     lines, and a jsonl row gives its "text". MemoryError alone is passed on.
     """
     kind = formats.SUFFIXES.get(file.suffix, formats.UNKNOWN)

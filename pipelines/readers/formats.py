@@ -17,6 +17,7 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 CSV = "text/csv"
 TSV = "text/tab-separated-values"
 JSONL = "application/jsonl"
+PARQUET = "application/vnd.apache.parquet"
 _ZIP = "application/zip"
 _OLE = "application/x-ole-storage"
 
@@ -34,8 +35,9 @@ SUFFIXES = {
     ".tsv": TSV,
     ".jsonl": JSONL,
     ".ndjson": JSONL,
+    ".parquet": PARQUET,
 }
-ROWS = frozenset({CSV, TSV, JSONL})
+ROWS = frozenset({CSV, TSV, JSONL, PARQUET})
 
 _SIGNATURES = {
     b"%PDF-": PDF,

@@ -19,7 +19,7 @@ _SQLITE_DEFINITIONS = {"add", "alter", "autoincrement", "drop", "exists", "if", 
 _SQLITE_CHANGES = {"commit", "delete", "escape", "insert", "raise", "set", "transaction", "update", "values"}
 RESERVED_WORDS = frozenset(POSTGRESQL_WORDS - _FREE | _LACKING | _SQLITE_DEFINITIONS | _SQLITE_CHANGES)
 
-_STORE_TABLES = frozenset(Base.metadata.tables) | {"alembic_version"}
+_STORE_TABLES = frozenset(Base.metadata.tables) | {"alembic_version", "pipeline_runs"}
 _OTHERS_PREFIXES = ("pg_", "sqlite_")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -21,6 +21,15 @@ class NewSchemaVersion:
     record_schema: Mapping[str, Any]
     settings: Mapping[str, Any]
     examples: Sequence[Any]
+
+
+class StoredVersion(NamedTuple):
+    """What tells a stored schema version from others."""
+
+    id: int
+    name: str
+    digest: str
+    settings: dict[str, Any]
 
 
 def put_schema_version(conn: Connection, version: NewSchemaVersion) -> int:
@@ -58,7 +67,7 @@ def put_checkpoint(conn: Connection, checkpoint: Checkpoint) -> int:
     return conn.execute(query).scalar_one()
 
 
-def list_versions(conn: Connection) -> list[tuple[int, str, str]]:
-    """(id, name, digest) of every stored schema version."""
-    query = select(SchemaVersion.id, SchemaVersion.name, SchemaVersion.digest)
-    return [(row.id, row.name, row.digest) for row in conn.execute(query)]
+def list_versions(conn: Connection) -> list[StoredVersion]:
+    """Every stored schema version."""
+    query = select(SchemaVersion.id, SchemaVersion.name, SchemaVersion.digest, SchemaVersion.settings)
+    return [StoredVersion(*row) for row in conn.execute(query)]
