@@ -11,7 +11,7 @@ from pipelines.readers import Read
 from schemas.base import Schema
 from schemas.errors import TransientError
 from workers.engine.protocol import Checkpoint
-from workers.store import batches, documents, records, steer, versions
+from workers.store import batches, documents, records, steer, tables, versions
 from workers.store.batches import LIVE, NewEntry
 from workers.store.documents import NewDocument
 from workers.store.session import transaction
@@ -46,7 +46,7 @@ def ingest(
     Streams: no more than a chunk of documents is in memory. Ends early if the batch is cancelled or stopped.
     """
     with transaction(store) as conn:
-        records.ensure(conn, records.tables(schema.name, schema.form))
+        tables.ensure(conn, records.tables(schema.name, schema.form))
         version_id = versions.put_schema_version(conn, new_version(schema))
         checkpoint_id = versions.put_checkpoint(conn, checkpoint)
         batch_id = batches.open_batch(
