@@ -7,12 +7,14 @@ from typing import TypedDict, Unpack
 
 import sqlalchemy as sa
 
+from pipelines.compare import Difference
 from pipelines.readers import Read
 from schemas.base import Schema
+from schemas.changes import nodes
 from schemas.errors import TransientError
 from workers.engine.protocol import Checkpoint
-from workers.store import batches, documents, records, steer, tables, versions
-from workers.store.batches import LIVE, NewEntry
+from workers.store import batches, documents, records, reuses, steer, tables, versions
+from workers.store.batches import LIVE, NewEntry, Outcome
 from workers.store.documents import NewDocument
 from workers.store.session import transaction
 from workers.store.versions import NewSchemaVersion
@@ -49,11 +51,16 @@ def ingest(
         tables.ensure(conn, records.tables(schema.name, schema.form))
         version_id = versions.put_schema_version(conn, new_version(schema))
         checkpoint_id = versions.put_checkpoint(conn, checkpoint)
+        same = [
+            stored.id
+            for stored in versions.versions_of(conn, schema.name)
+            if stored.id != version_id and Difference(stored, schema).same_answers
+        ]
         batch_id = batches.open_batch(
             conn, version_id, checkpoint_id, max_failures=options.get("max_failures")
         )
     with _feeding(store, batch_id):
-        _put_all(store, batch_id, reads, options.get("priority", LIVE), on_commit)
+        _put_all(store, batch_id, reads, options.get("priority", LIVE), same, on_commit)
     with transaction(store) as conn:
         batches.seal(conn, batch_id)
         steer.stop_if_failing(conn, batch_id)
@@ -65,6 +72,7 @@ def _put_all(
     batch_id: int,
     reads: Iterable[Read],
     priority: int,
+    same_versions: Sequence[int],
     on_commit: Callable[[Sequence[int]], None],
 ) -> None:
     position = 0
@@ -78,6 +86,9 @@ def _put_all(
                 for i, (read, document_id) in enumerate(zip(chunk, ids, strict=True))
             ]
             added = batches.add_entries(conn, batch_id, entries, priority=priority)
+            # what another version was answered is only read anew
+            new = [item.job_id for item in added if item.outcome is Outcome.NEW]
+            reuses.reuse_whole(conn, new, same_versions)
         position += len(chunk)
         on_commit([item.job_id for item in added if item.outcome.to_send])
 
@@ -135,4 +146,5 @@ def new_version(schema: Schema) -> NewSchemaVersion:
         record_schema=schema.record_schema,
         settings=schema.settings.model_dump(mode="json"),
         examples=[{"text": example.text, "record": example.record} for example in schema.examples],
+        fields=nodes(schema.form),
     )

@@ -110,7 +110,9 @@ def _node(form: Form) -> Node:
     }
 
 
-def _compare(old: Nodes, form: ObjectForm, path: str, old_path: str, found: list[Change], met: set[str]) -> None:
+def _compare(
+    old: Nodes, form: ObjectForm, path: str, old_path: str, found: list[Change], met: set[str]
+) -> None:
     above = f"{old_path}." if old_path else ""
     siblings = {each.removeprefix(above) for each in old if each.startswith(above)}
     for name, field in form.fields:

@@ -5,7 +5,7 @@ reasons if no step helps. A fault of one document never touches another.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -17,7 +17,7 @@ from schemas.wire import dump
 from workers.confidence import field_confidences
 from workers.engine.protocol import Completion, Engine, Finish, Request
 from workers.ground import Evidence, State, ground
-from workers.merge import Part, merge
+from workers.merge import Part, join, merge
 from workers.prompt import Envelope, Prompt, Prompter
 from workers.window import Window, cut
 
@@ -85,22 +85,28 @@ class Extractor:
         *,
         envelope: Envelope | None = None,
         time_limit_s: float | None = None,
+        fields: Collection[str] | None = None,
     ) -> None:
         self.schema = schema
+        # what the model is asked for: the whole schema, or these fields of it
+        self.asked = schema if fields is None else schema.only(fields)
         self.engine = engine
         self.time_limit_s = time_limit_s
-        self.prompter = Prompter(schema, engine.tokenizer, engine.max_positions, envelope or Envelope())
+        self.prompter = Prompter(self.asked, engine.tokenizer, engine.max_positions, envelope or Envelope())
 
-    def extract(self, documents: Sequence[str]) -> list[Extraction]:
-        """One extraction for every document, in their order.
+    def extract(self, documents: Sequence[str], kept: Sequence[Part] = ()) -> list[Extraction]:
+        """One extraction for every document, in their order; `kept` are the parts of records that are not asked for.
 
         Raises:
             TransientError: the device failed; nothing was extracted.
         """
+        kept = kept or [Part(record={}, evidence=[])] * len(documents)
+        if not self.asked.form.fields:
+            return [self._judge(part, [], Extraction(outcome=Outcome.DONE)) for part in kept]
         results: dict[int, Extraction] = {}
         open_ids: Sequence[int] = range(len(documents))
         for step in self.schema.settings.ladder:
-            attempts = self._attempt([documents[i] for i in open_ids], step)
+            attempts = self._attempt([documents[i] for i in open_ids], [kept[i] for i in open_ids], step)
             for i, attempt in zip(open_ids, attempts, strict=True):
                 results[i] = _better(results[i], attempt) if i in results else attempt
             open_ids = [i for i in open_ids if results[i].outcome is Outcome.REVIEW]
@@ -108,15 +114,15 @@ class Extractor:
                 break
         return [results[i] for i in range(len(documents))]
 
-    def _attempt(self, documents: Sequence[str], step: Step) -> Iterator[Extraction]:
+    def _attempt(self, documents: Sequence[str], kept: Sequence[Part], step: Step) -> Iterator[Extraction]:
         plans = [self._plan(document, step) for document in documents]
         requests = [r for plan in plans if isinstance(plan, _Plan) for r in plan.requests]
         completions = iter(self.engine.complete(requests))
-        for document, plan in zip(documents, plans, strict=True):
+        for part, plan in zip(kept, plans, strict=True):
             if isinstance(plan, TerminalError):
                 yield Extraction(outcome=Outcome.FAILED, error=plan, finish=Finish.ERROR)
             else:
-                yield self._conclude(document, plan, [next(completions) for _ in plan.requests])
+                yield self._conclude(part, plan, [next(completions) for _ in plan.requests])
 
     def _plan(self, document: str, step: Step) -> _Plan | TerminalError:
         try:
@@ -150,12 +156,12 @@ class Extractor:
         return Request(
             prompt=prompt.ids,
             document=window.text,
-            form=self.schema.form,
+            form=self.asked.form,
             max_new_tokens=self.prompter.max_new_tokens,
             time_limit_s=self.time_limit_s,
         )
 
-    def _conclude(self, document: str, plan: _Plan, completions: Sequence[Completion]) -> Extraction:
+    def _conclude(self, kept: Part, plan: _Plan, completions: Sequence[Completion]) -> Extraction:
         cost = sum((_cost(completion) for completion in completions), Cost(num_steps=1))
         for completion in completions:
             if completion.error:
@@ -171,7 +177,7 @@ class Extractor:
             faults += [replace(fault, message=where + fault.message) for fault in found]
         finish = next((c.finish for c in completions if c.finish is not Finish.STOP), Finish.STOP)
         answer = "\n".join(c.text for c in completions) if faults else None
-        merged = merge(self.schema.form, parts) if parts else None
+        merged = join(self.schema.form, kept, merge(self.asked.form, parts)) if parts else None
         draft = Extraction(outcome=Outcome.DONE, finish=finish, answer=answer, cost=cost, shots=plan.shots)
         return self._judge(merged, faults, draft)
 
@@ -186,12 +192,12 @@ class Extractor:
             dump(record).encode()
         except ValueError as exc:
             return None, [Fault(path="", message=f"the answer is not JSON: {exc}")]
-        faults = wire_faults(self.schema, record)
+        faults = wire_faults(self.asked, record)
         if faults:
             return None, faults
         confidences = field_confidences(record, completion.tokens)
         evidence = ground(
-            self.schema.form, record, window.text, offset=window.start, confidence=confidences.__getitem__
+            self.asked.form, record, window.text, offset=window.start, confidence=confidences.__getitem__
         )
         return Part(record=record, evidence=evidence), []
 

@@ -42,7 +42,7 @@ class Runtime:
         self._engine = engine
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
-        self._extractors: dict[str, Extractor] = {}
+        self._extractors: dict[tuple[str, tuple[str, ...] | None], Extractor] = {}
 
     @cached_property
     def store(self) -> sa.Engine:
@@ -86,18 +86,20 @@ class Runtime:
         self.broken = self.broken or why
         self.stopping.set()
 
-    def extractor(self, schema: Schema) -> Extractor:
-        """The extractor of a schema version, with its examples tokenized once."""
+    def extractor(self, schema: Schema, fields: tuple[str, ...] | None = None) -> Extractor:
+        """The extractor of a schema version, or of some fields of it, with its examples tokenized once."""
         engine = self.engine
+        key = (schema.digest, fields)
         with self._lock:
-            if schema.digest not in self._extractors:
-                self._extractors[schema.digest] = Extractor(
+            if key not in self._extractors:
+                self._extractors[key] = Extractor(
                     schema,
                     engine,
                     envelope=Envelope(conditions=self.settings.condition_tokens),
                     time_limit_s=self.settings.document_time_limit_s,
+                    fields=fields,
                 )
-            return self._extractors[schema.digest]
+            return self._extractors[key]
 
     def _load(self) -> Engine:
         # imported here, so that what only needs SQL starts without torch

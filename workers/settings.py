@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     schemas: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="directories and modules with your own schemas, separated by commas"
     )
+    migrations: Annotated[Path | None, AfterValidator(lambda path: path and path.expanduser())] = Field(
+        default=None, description="directory of your own schemas' revisions; default: in the data directory"
+    )
     model: str = Field(
         default=str(EMBEDDED_CHECKPOINT), description="checkpoint: a directory with an HRM-Text model"
     )
@@ -112,6 +115,11 @@ class Settings(BaseSettings):
         if self.database_url:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data_dir.absolute() / 'gleaner.db'}"
+
+    @property
+    def revisions(self) -> Path:
+        """The directory of revisions of typed tables."""
+        return self.migrations or self.data_dir / "migrations"
 
     @property
     def broker(self) -> str | None:

@@ -1,6 +1,6 @@
 """Works off a chunk of jobs: claim, extract, persist, while a heartbeat renews the lease."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -9,11 +9,13 @@ from structlog.contextvars import bound_contextvars
 
 from schemas.base import Schema
 from schemas.errors import DatabaseAwayError, DeviceLostError, GleanerError, TerminalError
+from workers.keep import keep
 from workers.lease import heartbeat, patiently
 from workers.persist import fail_or_retry, lose, persist
 from workers.runtime import Runtime
 from workers.store import jobs, sweep, versions
 from workers.store.jobs import Claimed
+from workers.store.reuses import Reused, read_reuses
 from workers.store.session import reading, transaction
 
 log = structlog.get_logger()
@@ -143,16 +145,29 @@ class _Hand:
         return left
 
     def _work_together(self, claimed: Sequence[Claimed]) -> None:
-        by_version: dict[int, list[Claimed]] = {}
+        reused = patiently(self._runtime, lambda: self._reused(claimed))
+        groups: dict[tuple[int, tuple[str, ...] | None], list[Claimed]] = {}
         for job in claimed:
-            by_version.setdefault(job.schema_version_id, []).append(job)
-        for version_id, group in by_version.items():
-            self._work_group(self._schemas[version_id], group)
+            fields = reused[job.job_id].fields if job.job_id in reused else None
+            groups.setdefault((job.schema_version_id, fields), []).append(job)
+        for (version_id, _), group in groups.items():
+            self._work_group(self._schemas[version_id], group, reused)
 
-    def _work_group(self, schema: Schema, group: Sequence[Claimed]) -> None:
+    def _reused(self, claimed: Sequence[Claimed]) -> dict[int, Reused]:
+        with reading(self._runtime.store) as conn:
+            return read_reuses(conn, [job.job_id for job in claimed])
+
+    def _work_group(self, schema: Schema, group: Sequence[Claimed], reused: Mapping[int, Reused]) -> None:
+        """Work on jobs of one version that extract the same fields."""
         runtime, owner = self._runtime, self._owner
         try:
-            extractions = runtime.extractor(schema).extract([job.text for job in group])
+            texts = [job.text for job in group]
+            if group[0].job_id in reused:
+                fields = reused[group[0].job_id].fields
+                kept = [keep(schema, reused[job.job_id]) for job in group]
+                extractions = runtime.extractor(schema, fields).extract(texts, kept)
+            else:
+                extractions = runtime.extractor(schema).extract(texts)
             persist(runtime, owner, schema, group, extractions)
         except DatabaseAwayError:
             self._is_unsure = True
@@ -165,7 +180,7 @@ class _Hand:
             if len(group) > 1:
                 # find out which one it was, so that it takes no other along; what is finished is refused
                 for job in group:
-                    self._work_group(schema, [job])
+                    self._work_group(schema, [job], reused)
                 return
             log.exception("work_failed", job=group[0].job_id)
             reason = TerminalError(

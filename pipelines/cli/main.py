@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli import beat, db, demo, doctor, evaluate, jobs, look, schema_commands, train, work
+from pipelines.cli import (
+    beat,
+    db,
+    demo,
+    doctor,
+    evaluate,
+    jobs,
+    look,
+    reextract,
+    schema_commands,
+    train,
+    work,
+)
 from pipelines.cli.console import say
 from schemas.errors import GleanerError
 from workers.logs import configure_logs
@@ -23,6 +35,7 @@ app.command()(demo.demo)
 app.command()(work.run)
 app.command()(work.enqueue)
 app.command()(work.worker)
+app.command()(reextract.reextract)
 app.command()(beat.beat)
 app.command()(look.status)
 app.command()(jobs.workers)

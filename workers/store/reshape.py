@@ -31,7 +31,14 @@ from workers.store.records import ListTable, RecordTables, leaves
 from workers.store.types import ExactDecimal
 
 # what the database converts without losing anything, in the same words on both
-_CASTS = {("BIGINT", "NUMERIC"), ("BIGINT", "DOUBLE PRECISION"), ("BIGINT", "DOUBLE"), ("BIGINT", "TEXT"), ("NUMERIC", "TEXT"), ("DATE", "TEXT")}
+_CASTS = {
+    ("BIGINT", "NUMERIC"),
+    ("BIGINT", "DOUBLE PRECISION"),
+    ("BIGINT", "DOUBLE"),
+    ("BIGINT", "TEXT"),
+    ("NUMERIC", "TEXT"),
+    ("DATE", "TEXT"),
+}
 
 
 @dataclass
@@ -88,7 +95,7 @@ class _Planner:
 
     def plan(self, wanted: RecordTables) -> None:
         main = _Match(wanted.main, wanted.form, wanted.main.name, [("document_id", "document_id")])
-        matches, new = [main], []
+        matches, new = [main], list[Table]()
         self._match(main, wanted.lists, matches, new)
         for name in self._gone({match.was for match in matches}):
             self._drop_table(name)
@@ -97,16 +104,18 @@ class _Planner:
         for match in matches:
             self._fit(match)
         for table in new:
-            self.made.step(
-                f"{table.name}: a new list.", [_create(table)], [ops.DropTableOp(table.name)]
-            )
+            self.made.step(f"{table.name}: a new list.", [_create(table)], [ops.DropTableOp(table.name)])
 
     def _match(
         self, parent: _Match, lists: Sequence[ListTable], matches: list[_Match], new: list[Table]
     ) -> None:
         for below in lists:
             found = next(
-                (name for name in _formers(parent.form, below.path) if f"{parent.was}_{name}" in self.present),
+                (
+                    name
+                    for name in _formers(parent.form, below.path)
+                    if f"{parent.was}_{name}" in self.present
+                ),
                 None,
             )
             if found is None:
@@ -123,7 +132,9 @@ class _Planner:
         gone: list[str] = []
         for name in sorted(self.present - met):
             parents = {key["referred_table"] for key in self.inspector.get_foreign_keys(name)}
-            is_child = any(key["name"] == f"fk_{name}_parent" for key in self.inspector.get_foreign_keys(name))
+            is_child = any(
+                key["name"] == f"fk_{name}_parent" for key in self.inspector.get_foreign_keys(name)
+            )
             if is_child and parents & (met | set(gone)):
                 gone.insert(0, name)
         return gone
@@ -132,7 +143,9 @@ class _Planner:
         was = Table(name, MetaData(), autoload_with=self.conn, resolve_fks=False)
         kept = self._kept(name)
         parent = next(iter(was.foreign_key_constraints)).elements[0].target_fullname.partition(".")[0]
-        back = f"INSERT INTO {name} SELECT * FROM {kept} WHERE document_id IN (SELECT document_id FROM {parent})"
+        back = (
+            f"INSERT INTO {name} SELECT * FROM {kept} WHERE document_id IN (SELECT document_id FROM {parent})"
+        )
         self.made.is_additive = False
         self.made.step(
             f"{name}: the list is no longer in the schema; its rows stay in {kept}, drop that when it is of no use.",
@@ -161,16 +174,16 @@ class _Planner:
         wanted = {column.name: column for column in match.table.columns}
         was = {new: old for old, new in match.keys} | _former_columns(match.form, set(wanted), set(present))
         met = {was.get(name, name) for name in wanted}
-        dropped = {name: column for name, column in present.items() if name not in met}
+        dropped = {name: column["type"] for name, column in present.items() if name not in met}
         retyped = {
             name
             for name, column in wanted.items()
             if (old := present.get(was.get(name, name)))
             and self._spelled(old["type"]) != self._spelled(column.type)
         }
-        for new, old in was.items():
-            if new != old:
-                self._rename_column(table, old, new)
+        for new, former in was.items():
+            if new != former:
+                self._rename_column(table, former, new)
         self._drop(table, match, dropped, {name: present[was.get(name, name)]["type"] for name in retyped})
         for name, column in wanted.items():
             old = present.get(was.get(name, name))
@@ -208,7 +221,11 @@ class _Planner:
         )
 
     def _drop(
-        self, table: str, match: _Match, dropped: dict[str, Any], retyped: dict[str, TypeEngine[Any]]
+        self,
+        table: str,
+        match: _Match,
+        dropped: dict[str, TypeEngine[Any]],
+        retyped: dict[str, TypeEngine[Any]],
     ) -> None:
         """Take columns away, or give them another type, and keep their values in a table beside."""
         if not dropped and not retyped:
@@ -222,11 +239,11 @@ class _Planner:
             [ops.ExecuteSQLOp(copy)],
             [ops.DropTableOp(kept)],
         )
-        for name, column in dropped.items():
+        for name, type_ in dropped.items():
             self.made.step(
                 f"{table}.{name}: no longer in the schema.",
                 [ops.DropColumnOp(table, name)],
-                [_add_column(table, name, column["type"]), _restore(table, kept, name, name, keys)],
+                [_add_column(table, name, type_), _restore(table, kept, name, name, keys)],
             )
         for name, type_ in retyped.items():
             self._retype(table, kept, name, type_, match.table.c[name].type, keys)
@@ -249,7 +266,11 @@ class _Planner:
         self.made.step(
             f"{table}.{name}: {spelled[1]}, was {spelled[0]}; {then}.",
             ups,
-            [ops.DropColumnOp(table, name), _add_column(table, name, old), _restore(table, kept, name, name, keys)],
+            [
+                ops.DropColumnOp(table, name),
+                _add_column(table, name, old),
+                _restore(table, kept, name, name, keys),
+            ],
         )
 
     def _kept(self, table: str) -> str:
@@ -277,11 +298,12 @@ def _formers(form: ObjectForm, path: Sequence[str]) -> list[str]:
 
 def _former_columns(form: ObjectForm, wanted: set[str], present: set[str]) -> dict[str, str]:
     """The columns that have another name now, by the one they are to have."""
-    was = {}
+    was: dict[str, str] = {}
     for path, _, _ in leaves(form):
         name, *formers = _formers(form, path)
-        if name not in present:
-            was |= {name: old for old in formers if old in present and old not in wanted}
+        former = next((old for old in formers if old in present and old not in wanted), None)
+        if name not in present and former:
+            was[name] = former
     return was
 
 
@@ -312,7 +334,9 @@ def _create(table: Table) -> ops.CreateTableOp:
         )
         for key in table.foreign_key_constraints
     ]
-    primary = PrimaryKeyConstraint(*(column.name for column in table.primary_key), name=table.primary_key.name)
+    primary = PrimaryKeyConstraint(
+        *(column.name for column in table.primary_key), name=table.primary_key.name
+    )
     return ops.CreateTableOp(table.name, [*columns, primary, *keys])
 
 

@@ -3,6 +3,7 @@
 They have a line of their own, and a version table of their own: a process without the directory works on.
 """
 
+from argparse import Namespace
 from pathlib import Path
 
 from alembic import command
@@ -12,7 +13,7 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from alembic.util import rev_id
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from schemas.errors import ConfigurationError
 from workers.store import reshape
@@ -44,10 +45,11 @@ def head(directory: Path) -> str | None:
     return ScriptDirectory.from_config(_config(directory)).get_current_head() if directory.is_dir() else None
 
 
-def current(conn: Connection) -> str | None:
+def current(engine: Engine) -> str | None:
     """The revision of the database's typed tables."""
-    context = MigrationContext.configure(conn, opts={"version_table": VERSION_TABLE})
-    return context.get_current_revision()
+    with reading(engine) as conn:
+        context = MigrationContext.configure(conn, opts={"version_table": VERSION_TABLE})
+        return context.get_current_revision()
 
 
 def write(engine: Engine, directory: Path, tables: RecordTables) -> Path | None:
@@ -56,13 +58,13 @@ def write(engine: Engine, directory: Path, tables: RecordTables) -> Path | None:
     Raises:
         ConfigurationError: revisions of the directory are not applied yet.
     """
-    newest, mark = head(directory), rev_id()[:8]
+    newest, is_, mark = head(directory), current(engine), rev_id()[:8]
+    if newest != is_:
+        raise ConfigurationError(
+            f"The typed tables are at revision {is_ or 'none'}, and {newest or 'none'} is the newest in {directory}.",
+            hint="Run `gleaner db upgrade` first, with GLEANER_MIGRATIONS as it was.",
+        )
     with reading(engine) as conn:
-        if newest != current(conn):
-            raise ConfigurationError(
-                f"The database is at revision {current(conn) or 'none'} of {directory}, and {newest} is its newest.",
-                hint="Run `gleaner db upgrade` first.",
-            )
         plan = reshape.plan(conn, tables, mark)
     if not plan.notes:
         return None
@@ -85,13 +87,17 @@ def _message(name: str, plan: reshape.Plan, dialect: str) -> str:
     return f"{name}: the tables follow the schema\n\n{lines}\n\nWritten for {dialect}.\n"
 
 
-def _code(name: str, steps: ops.OpContainer) -> str:
-    lines = [_GUARD.format(name=name), render_python_code(steps)]
-    return "\n".join(lines).replace("\n", "\n    ") if steps.ops else "pass"
+def _code(name: str, steps: ops.UpgradeOps | ops.DowngradeOps) -> str:
+    """The body of a function, its first line without the indentation that the template gives it."""
+    rendered = [
+        line.removeprefix("    ") for line in render_python_code(steps).splitlines() if "# ###" not in line
+    ]
+    return "\n".join([_GUARD.format(name=name), *rendered]).replace("\n", "\n    ") if steps.ops else "pass"
 
 
 def _config(directory: Path) -> Config:
-    config = Config()
+    # nobody asked for Alembic's own words
+    config = Config(cmd_opts=Namespace(quiet=True))
     for name, value in {
         "script_location": str(SCRIPTS),
         "version_locations": str(directory.absolute()),

@@ -10,8 +10,8 @@ from workers.store.models import Evidence, Extraction, JobState
 from workers.store.records import tables
 from workers.store.results import EvidenceRow, Fault, persist, save
 from workers.store.session import reading, transaction
-from workers.store.tables import ensure
 from workers.store.sweep import expire
+from workers.store.tables import ensure
 from workers.store.versions import put_schema_version
 
 RECORD = {
