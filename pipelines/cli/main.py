@@ -11,6 +11,7 @@ from pipelines.cli import (
     demo,
     doctor,
     evaluate,
+    export,
     jobs,
     look,
     reextract,
@@ -40,6 +41,7 @@ app.command()(beat.beat)
 app.command()(look.status)
 app.command()(jobs.workers)
 app.command()(look.query)
+app.command()(export.export)
 app.command("eval")(evaluate.measure)
 app.command()(train.train)
 app.command()(doctor.doctor)

@@ -317,8 +317,8 @@ def test_fields_lists_and_fields_of_items_are_renamed(site: Site) -> None:
 
 def test_a_field_is_retyped_and_all_are_taken_back(site: Site) -> None:
     add(site)
-    shape = {table: columns(site, table) for table in ("purchase", "purchase_items", "purchase_notes")}
     site.reextract()
+    shape = {table: columns(site, table) for table in ("purchase", "purchase_items", "purchase_notes")}
     for number in (2, 3):
         change(site, number)
         site.reextract()
