@@ -179,7 +179,7 @@ def test_a_reader_reads_what_comes_later_and_writes_nothing(postgres_store):
     assert not readers.grant(postgres_store, name)
     with transaction(postgres_store) as conn:
         ensure(conn, tables("bill", ObjectForm(fields=(("total", Leaf(kind=Kind.TEXT)),))))
-        conn.exec_driver_sql('SET ROLE "an ""analyst"" of 100 %%"')
+        conn.exec_driver_sql('SET LOCAL ROLE "an ""analyst"" of 100 %%"')
         for table in ("bill", "bill_documents", "jobs", "batch_progress"):
             conn.exec_driver_sql(f"SELECT count(*) FROM {table}")
     for write in (
