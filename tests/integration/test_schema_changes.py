@@ -247,6 +247,8 @@ def change(site: Site, number: int) -> str:
 def test_a_field_is_added(site: Site) -> None:
     add(site)
     assert site.asked(site.reextract) == [("due", "notes")] * 3
+    prompt = site.engine.prompt_text(site.engine.requests[-1])
+    assert '{"due": "2022-01-02", "notes": ["none"]}' in prompt and '"buyer"' not in prompt
     assert site.rows("SELECT buyer, code, due FROM purchase ORDER BY document_id") == [
         ("Ann", "17", site.day("2024-05-01")),
         ("Bo", "23", site.day("2024-06-30")),

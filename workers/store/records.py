@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeEngine
 from schemas.errors import TableError
 from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm
 from workers.store.models import Document, Extraction
-from workers.store.names import check_column, check_table
+from workers.store.names import VIEW_KINDS, check_column, check_table
 from workers.store.types import ExactDecimal
 
 _TYPES: dict[Kind, TypeEngine[Any]] = {
@@ -172,6 +172,10 @@ def _list_table(parent: _Parent, path: tuple[str, ...], form: ListForm) -> ListT
     flat = "_".join(path)
     name, source = f"{parent.table.name}_{flat}", f"The list {'.'.join(path)} of {parent.table.name}"
     check_table(name, source)
+    root = next(iter(parent.table.metadata.tables))
+    if name in {f"{root}_{kind}" for kind in VIEW_KINDS}:
+        hint = "Rename the list."
+        raise TableError(f"{source} would get the name of the view {name}.", hint=hint, name=name)
     if name in parent.table.metadata.tables:
         hint = "Rename one of the two."
         raise TableError(f"{source} would get the table {name}, as another list does.", hint=hint, name=name)
