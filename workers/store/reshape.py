@@ -97,7 +97,7 @@ class _Planner:
         main = _Match(wanted.main, wanted.form, wanted.main.name, [("document_id", "document_id")])
         matches, new = [main], list[Table]()
         self._match(main, wanted.lists, matches, new)
-        for name in self._gone({match.was for match in matches}):
+        for name in self._gone(main.was, {match.was for match in matches}):
             self._drop_table(name)
         for match in matches[1:]:
             self._rename_table(match)
@@ -127,15 +127,13 @@ class _Planner:
             inner = [*parent.keys, (f"{found}_position", below.position_name)]
             self._match(_Match(match.table, match.form, match.was, inner), below.lists, matches, new)
 
-    def _gone(self, met: set[str]) -> list[str]:
+    def _gone(self, main: str, met: set[str]) -> list[str]:
         """Tables below those that are met and no longer wanted, children before parents."""
         gone: list[str] = []
         for name in sorted(self.present - met):
-            parents = {key["referred_table"] for key in self.inspector.get_foreign_keys(name)}
-            is_child = any(
-                key["name"] == f"fk_{name}_parent" for key in self.inspector.get_foreign_keys(name)
-            )
-            if is_child and parents & (met | set(gone)):
+            # tables that keep dropped values are named alike, and are nobody's children
+            keys = self.inspector.get_foreign_keys(name) if name.startswith(f"{main}_") else []
+            if any(key["referred_table"] in met | set(gone) for key in keys):
                 gone.insert(0, name)
         return gone
 
