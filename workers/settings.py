@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     pipelines: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="directories and modules with your own pipelines, separated by commas"
     )
+    migrations: Annotated[Path | None, AfterValidator(lambda path: path and path.expanduser())] = Field(
+        default=None, description="directory of your own schemas' revisions; default: in the data directory"
+    )
     model: str = Field(
         default=str(EMBEDDED_CHECKPOINT), description="checkpoint: a directory with an HRM-Text model"
     )
@@ -147,6 +150,11 @@ class Settings(BaseSettings):
         if self.database_url:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data_dir.absolute() / 'gleaner.db'}"
+
+    @property
+    def revisions(self) -> Path:
+        """The directory of revisions of typed tables."""
+        return self.migrations or self.data_dir / "migrations"
 
     @property
     def broker(self) -> str | None:

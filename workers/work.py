@@ -1,7 +1,7 @@
 """Works off a chunk of jobs: claim, extract, persist, while a heartbeat renews the lease."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import compress
 from typing import Any
 
@@ -11,14 +11,16 @@ from structlog.contextvars import bound_contextvars
 from schemas.base import Schema
 from schemas.errors import DatabaseAwayError, DeviceLostError, GleanerError, TerminalError
 from workers.extract import Extraction
+from workers.keep import keep
 from workers.lease import Stops, heartbeat, patiently
 from workers.metrics import stage
 from workers.persist import fail_or_retry, lose, persist
 from workers.runtime import Runtime
 from workers.store import jobs, sweep, versions
 from workers.store.jobs import Claimed
+from workers.store.reuses import Reused, read_reuses
 from workers.store.session import reading, transaction
-from workers.store.versions import StoredVersion
+from workers.store.versions import VersionHead
 from workers.traces import span
 
 log = structlog.get_logger()
@@ -150,22 +152,29 @@ class _Hand:
         return left
 
     def _work_together(self, claimed: Sequence[Claimed]) -> None:
-        by_version: dict[int, list[Claimed]] = {}
+        reused = patiently(self._runtime, lambda: self._reused(claimed))
+        groups: dict[tuple[int, tuple[str, ...] | None], list[Claimed]] = {}
         for job in claimed:
-            by_version.setdefault(job.schema_version_id, []).append(job)
-        for version_id, group in by_version.items():
-            self._work_group(self._schemas[version_id], group)
+            fields = reused[job.job_id].fields if job.job_id in reused else None
+            groups.setdefault((job.schema_version_id, fields), []).append(job)
+        for (version_id, _), group in groups.items():
+            self._work_group(self._schemas[version_id], group, reused)
 
-    def _work_group(self, schema: Schema, group: Sequence[Claimed]) -> None:
+    def _reused(self, claimed: Sequence[Claimed]) -> dict[int, Reused]:
+        with reading(self._runtime.store) as conn:
+            return read_reuses(conn, [job.job_id for job in claimed])
+
+    def _work_group(self, schema: Schema, group: Sequence[Claimed], reused: Mapping[int, Reused]) -> None:
+        """Work on jobs of one version that extract the same fields."""
         ids = {"jobs": [job.job_id for job in group], "documents": [job.document_id for job in group]}
         with bound_contextvars(**_about(group)), span("group", schema=schema.name, **ids):
             log.debug("begin", schema=schema.name, **ids)
-            self._bring_to_end(schema, group)
+            self._bring_to_end(schema, group, reused)
 
-    def _bring_to_end(self, schema: Schema, group: Sequence[Claimed]) -> None:
+    def _bring_to_end(self, schema: Schema, group: Sequence[Claimed], reused: Mapping[int, Reused]) -> None:
         runtime, owner = self._runtime, self._owner
         try:
-            persist(runtime, owner, schema, *self._extract(schema, group))
+            persist(runtime, owner, schema, *self._extract(schema, group, reused))
         except DatabaseAwayError:
             self._is_unsure = True
             raise
@@ -177,7 +186,7 @@ class _Hand:
             if len(group) > 1:
                 # find out which one it was, so that it takes no other along; what is finished is refused
                 for job in group:
-                    self._work_group(schema, [job])
+                    self._work_group(schema, [job], reused)
                 return
             log.exception("work_failed")
             reason = TerminalError(
@@ -186,14 +195,17 @@ class _Hand:
             fail_or_retry(runtime, owner, [(group[0], reason)])
 
     def _extract(
-        self, schema: Schema, group: Sequence[Claimed]
+        self, schema: Schema, group: Sequence[Claimed], reused: Mapping[int, Reused]
     ) -> tuple[Sequence[Claimed], Sequence[Extraction]]:
         """The jobs that are still wanted at the end, and what came of each."""
         stops = {job.job_id: threading.Event() for job in group}
         self.in_work.update(stops)
         try:
+            first = reused.get(group[0].job_id)
+            extractor = self._runtime.extractor(schema, first.fields if first else None)
+            kept = [keep(schema, reused[job.job_id]) for job in group] if first else ()
             texts = [job.text for job in group]
-            extractions = self._runtime.extractor(schema).extract(texts, list(stops.values()))
+            extractions = extractor.extract(texts, kept=kept, stops=list(stops.values()))
         finally:
             self.in_work.clear()
         wanted = [not stop.is_set() for stop in stops.values()]
@@ -209,7 +221,7 @@ def _about(group: Sequence[Claimed]) -> dict[str, int | None]:
     return about if len(group) > 1 else about | {"job": first.job_id, "document": first.document_id}
 
 
-def _schemas(runtime: Runtime, stored: Sequence[StoredVersion]) -> dict[int, Schema]:
+def _schemas(runtime: Runtime, stored: Sequence[VersionHead]) -> dict[int, Schema]:
     """The schemas of this process by the ids of their stored versions."""
     found = {version.id: runtime.schema_of(version) for version in stored}
     return {version_id: schema for version_id, schema in found.items() if schema}

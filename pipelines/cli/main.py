@@ -11,9 +11,11 @@ from pipelines.cli import (
     demo,
     doctor,
     evaluate,
+    export,
     jobs,
     look,
     pipeline_commands,
+    reextract,
     schema_commands,
     train,
     work,
@@ -36,10 +38,12 @@ app.command()(demo.demo)
 app.command()(work.run)
 app.command()(work.enqueue)
 app.command()(work.worker)
+app.command()(reextract.reextract)
 app.command()(beat.beat)
 app.command()(look.status)
 app.command()(jobs.workers)
 app.command()(look.query)
+app.command()(export.export)
 app.command("eval")(evaluate.measure)
 app.command()(train.train)
 app.command()(doctor.doctor)
