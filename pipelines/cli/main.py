@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli import beat, db, demo, doctor, evaluate, jobs, look, schema_commands, train, work
+from pipelines.cli import beat, db, demo, doctor, evaluate, jobs, look, report, schema_commands, train, work
 from pipelines.cli.console import say
 from schemas.errors import GleanerError
 from workers.logs import configure_logs
@@ -27,6 +27,7 @@ app.command()(beat.beat)
 app.command()(look.status)
 app.command()(jobs.workers)
 app.command()(look.query)
+app.command()(report.report)
 app.command("eval")(evaluate.measure)
 app.command()(train.train)
 app.command()(doctor.doctor)
