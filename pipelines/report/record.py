@@ -17,11 +17,12 @@ _POSITION = re.compile(r"\[\d+\]")
 class Node:
     """A field or an item: a value, or what is below it."""
 
-    # of an item its number, from 1
+    # of an item its position, as in paths
     name: str
     path: str
-    # None if absent or not a leaf
-    value: str | None = None
+    value: str = ""
+    # the value says in words that there is none
+    is_blank: bool = False
     below: tuple["Node", ...] = ()
     # of its evidence; None if it has none
     number: int | None = None
@@ -48,23 +49,26 @@ def _children(
         keys = sorted(value, key=lambda name: order.get(_field_path((*path, name)), len(order)))
         pairs = [(name, name, value[name]) for name in keys]
     else:
-        pairs = [(index, str(index + 1), item) for index, item in enumerate(value)]
+        pairs = [(index, f"[{index}]", item) for index, item in enumerate(value)]
     for key, name, item in pairs:
         at = (*path, key)
-        is_leaf = not isinstance(item, Mapping | list)
+        below = tuple(_children(item, at, numbers, order)) if isinstance(item, Mapping | list) else ()
         yield Node(
             name=name,
             path=path_text(at),
-            value=_shown(item) if is_leaf else None,
-            below=() if is_leaf else tuple(_children(item, at, numbers, order)),
+            value="" if below else _shown(item),
+            is_blank=item is None or item == [],
+            below=below,
             number=numbers.get(path_text(at)),
         )
 
 
-def _shown(value: Any) -> str | None:
+def _shown(value: Any) -> str:
+    if value is None:
+        return "absent"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return None if value is None else str(value)
+    return "no items" if value == [] else str(value)
 
 
 def _field_paths(form: Form, path: Path = ()) -> Iterator[str]:
