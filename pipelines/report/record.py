@@ -45,6 +45,7 @@ def nodes(record: Mapping[str, Any], numbers: Mapping[str, int], order: Ranks) -
 def _children(
     value: Mapping[str, Any] | Sequence[Any], path: Path, numbers: Mapping[str, int], order: Ranks
 ) -> Iterator[Node]:
+    pairs: list[tuple[str | int, str, Any]]
     if isinstance(value, Mapping):
         keys = sorted(value, key=lambda name: order.get(_field_path((*path, name)), len(order)))
         pairs = [(name, name, value[name]) for name in keys]

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from schemas.locate import Span
 
@@ -28,7 +29,7 @@ def segments(text: str, spans: Mapping[int, Span]) -> Iterator[Segment]:
         start, end = inside[number]
         for index in range(bisect_left(cuts, start), bisect_left(cuts, end)):
             covering[index].append(number)
-    for index, (start, end) in enumerate(zip(cuts, cuts[1:], strict=False)):
+    for index, (start, end) in enumerate(pairwise(cuts)):
         numbers = tuple(covering[index])
         begins = tuple(number for number in numbers if inside[number][0] == start)
         yield Segment(text[start:end], numbers, begins)

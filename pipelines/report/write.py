@@ -1,6 +1,6 @@
 """A report as a directory of pages: an overview, lists of documents, and the documents themselves."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable
 from itertools import groupby, islice
 from operator import attrgetter
 from pathlib import Path
@@ -95,4 +95,6 @@ def _documents(conn: Connection, summary: Summary, rows: list[Row[Any]]) -> list
     ids = [content.extraction_id for content in contents.values() if content.extraction_id is not None]
     evidence = outcomes.evidence(conn, ids)
     found = ((row, contents[row.job_id]) for row in rows)
-    return [shown(row, content, evidence.get(content.extraction_id, ()), summary.form) for row, content in found]
+    return [
+        shown(row, content, evidence.get(content.extraction_id, ()), summary.form) for row, content in found
+    ]

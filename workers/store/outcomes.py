@@ -31,7 +31,7 @@ class Scope:
     title: str
     schema: str
     # columns position, origin and job_id
-    entries: Select[Any]
+    entries: Select[int, str, int]
     # None where jobs of many batches are looked at
     batch: Progress | None = None
 
@@ -108,13 +108,13 @@ def counts(conn: Connection, scope: Scope) -> list[Count]:
     """Entries by state and reason, the most frequent first."""
     given, num = scope.entries.subquery(), func.count()
     query = (
-        select(Job.state, Job.error_code, func.coalesce(func.min(Job.error), ""), num)
+        select(Job.state, Job.error_code, func.min(Job.error), num)
         .join(given, given.c.job_id == Job.id)
         .group_by(Job.state, Job.error_code)
         .order_by(num.desc(), Job.state, Job.error_code)
     )
     return [
-        Count(state=JobState(state), code=code, example=example, num=num)
+        Count(state=JobState(state), code=code, example=example or "", num=num)
         for state, code, example, num in conn.execute(query)
     ]
 
@@ -149,7 +149,7 @@ def evidence_states(conn: Connection, scope: Scope) -> dict[str, int]:
         .join(given, given.c.job_id == Extraction.job_id)
         .group_by(Evidence.state)
     )
-    return {state: num for state, num in conn.execute(query)}
+    return dict(conn.execute(query).all())
 
 
 def listing(
