@@ -17,7 +17,7 @@ from workers.store.progress import Progress, progress
 from workers.store.session import in_chunks, reading
 
 NUM_BINS = 10
-# characters of the documents that are shown together; a longer one stands alone
+# characters of the documents that are shown together, but for one that is longer
 CHARS_PER_PAGE = 100_000
 # what a document takes beside its text
 _CHARS_AROUND = 3000
@@ -41,7 +41,7 @@ class Order(Enum):
 
     # review, done, the rest; in each the least sure first
     LOOKED_AT = ("rank",)
-    LEAST_SURE = ("is_unsure", "confidence", "rank")
+    LEAST_SURE = ("lacks_confidence", "confidence", "rank")
     GIVEN = ("position",)
 
 
@@ -172,9 +172,9 @@ def listing(
 
 def _listed(scope: Scope) -> Subquery:
     given = scope.entries.subquery()
-    is_unsure = Extraction.confidence.is_(None)
+    lacks_confidence = Extraction.confidence.is_(None)
     group = case(_LOOKED_AT_FIRST, value=Job.state, else_=len(_LOOKED_AT_FIRST))
-    order = (group, is_unsure, Extraction.confidence, given.c.position)
+    order = (group, lacks_confidence, Extraction.confidence, given.c.position)
     end = func.sum(Document.num_chars + _CHARS_AROUND).over(order_by=order, rows=(None, 0))
     ranked = (
         select(
@@ -185,7 +185,7 @@ def _listed(scope: Scope) -> Subquery:
             Job.error_code,
             Job.error,
             Extraction.confidence,
-            is_unsure.label("is_unsure"),
+            lacks_confidence.label("lacks_confidence"),
             func.row_number().over(order_by=order).label("rank"),
             (cast(end, BigInteger) // CHARS_PER_PAGE).label("stretch"),
         )

@@ -103,6 +103,18 @@ def test_contents_and_evidence_come_together(ended):
     assert [(item.path, item.end_char) for item in evidence[done.extraction_id]] == [("total", 5)]
 
 
+def test_a_listing_goes_on_while_other_things_are_read(world):
+    # more than are fetched at once
+    world.add(*map(str, range(1200)))
+    with outcomes.one_moment(world.engine) as conn:
+        scope = outcomes.find(conn, "1")
+        seen = [
+            outcomes.contents(conn, [row.job_id])[row.job_id].text if row.rank % 100 == 0 else None
+            for row in outcomes.listing(conn, scope, Order.GIVEN)
+        ]
+    assert len(seen) == 1200 and seen[99::100] == [str(number) for number in range(99, 1200, 100)]
+
+
 def test_a_report_sees_one_moment(ended):
     with outcomes.one_moment(ended.engine) as conn:
         scope = outcomes.find(conn, "1")
