@@ -16,6 +16,7 @@ from pipelines.cli import (
     look,
     pipeline_commands,
     reextract,
+    report,
     schema_commands,
     train,
     work,
@@ -44,6 +45,7 @@ app.command()(look.status)
 app.command()(jobs.workers)
 app.command()(look.query)
 app.command()(export.export)
+app.command()(report.report)
 app.command("eval")(evaluate.measure)
 app.command()(train.train)
 app.command()(doctor.doctor)

@@ -120,6 +120,19 @@ def test_status_without_batches(tmp_path: Path, cli: Cli) -> None:
     assert cli("status", "--watch", cwd=tmp_path).ok.out.strip() == "no batch is open"
 
 
+def test_report_shows_a_batch_and_a_schema(site: Cli) -> None:
+    out = site("report", "1", "--out", "pages").ok.out
+    assert f"{NUM_NOTES + 2} documents in pages/index.html" in out
+    overview = (site.directory / "pages" / "index.html").read_text()
+    assert "Batch 1: note" in overview and "There is no text in it" in overview
+    shown = (site.directory / "pages" / "documents-1.html").read_text()
+    assert shown.count("<article") == NUM_NOTES + 2
+    assert "same.md" in shown and 'class="value choice"' in shown
+    # every document once
+    assert f"{NUM_NOTES + 1} documents in" in site("report", "note").ok.out
+    assert (site.directory / ".gleaner" / "reports" / "note" / "index.html").exists()
+
+
 def test_schemas_are_listed_and_shown(cli: Cli) -> None:
     listed = cli("schemas", "list").ok.out
     for name in ("invoice", "job_posting", "nda", "note", "receipt", "support_ticket"):
