@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -10,8 +11,9 @@ import structlog
 from sqlalchemy import Connection
 
 from pipelines.etl import Pipeline
-from pipelines.ingest import COMMIT_CHARS, COMMIT_SIZE, limits_of, open_batch, put
+from pipelines.ingest import COMMIT_CHARS, COMMIT_SIZE, limits_of, open_batch, put, same_answers
 from pipelines.sources.feed import Asked, Part
+from schemas.base import Schema
 from schemas.errors import BrokerAwayError, GleanerError, RunTakenError, TransientError
 from workers.messages import send
 from workers.runtime import Runtime
@@ -105,7 +107,8 @@ class _Taking:
             batch_id = self._batch_id
             if reads:
                 batch_id = batch_id or self._open(conn)
-                added = put(conn, batch_id, reads, position=self._position, priority=self._priority)
+                same = same_answers(conn, self._schema)
+                added = put(conn, batch_id, reads, same, position=self._position, priority=self._priority)
             new = sum(one.outcome is not Outcome.ALREADY_DONE for one in added)
             unchanged = len(added) - new + sum(part.num_unchanged for part in chunk)
             cursors.put(conn, self._claimed, {k: v for part in chunk for k, v in part.cursor.items()})
@@ -116,8 +119,11 @@ class _Taking:
         return None
 
     def _open(self, conn: Connection) -> int:
-        schema = self._pipeline.schema_of(self._runtime.registry)
-        return open_batch(conn, schema, self._runtime.checkpoint, **self._pipeline.options)
+        return open_batch(conn, self._schema, self._runtime.checkpoint, **self._pipeline.options)
+
+    @cached_property
+    def _schema(self) -> Schema:
+        return self._pipeline.schema_of(self._runtime.registry)
 
     @property
     def _priority(self) -> int:

@@ -2,21 +2,21 @@
 
 import signal
 
-from pipelines.cli.work import require_broker
+from pipelines.cli.work import MetricsPort, require_broker, runtime_with
 from pipelines.clock import Clock
 from pipelines.etl import Pipelines
-from workers.runtime import Runtime, get_runtime
+from workers.runtime import Runtime
 from workers.ticker import tick
 
 
-def beat() -> None:
+def beat(metrics_port: MetricsPort = None) -> None:
     """Run pipelines and have the workers sweep at their times; two of these do everything once.
 
     Without a broker it extracts what its pipelines take in this process.
 
     Example: GLEANER_PIPELINES=my_pipelines gleaner beat
     """
-    runtime = get_runtime()
+    runtime = runtime_with(metrics_port=metrics_port)
     declared = Pipelines.load(runtime.settings.pipelines)
     for pipeline in declared:
         # what cannot run is said at once, and not at night

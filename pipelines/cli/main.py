@@ -11,9 +11,12 @@ from pipelines.cli import (
     demo,
     doctor,
     evaluate,
+    export,
     jobs,
     look,
     pipeline_commands,
+    reextract,
+    report,
     schema_commands,
     train,
     work,
@@ -22,6 +25,7 @@ from pipelines.cli.console import say
 from schemas.errors import GleanerError
 from workers.logs import configure_logs
 from workers.settings import get_settings
+from workers.traces import start_tracing
 
 app = typer.Typer(
     name="gleaner",
@@ -35,10 +39,13 @@ app.command()(demo.demo)
 app.command()(work.run)
 app.command()(work.enqueue)
 app.command()(work.worker)
+app.command()(reextract.reextract)
 app.command()(beat.beat)
 app.command()(look.status)
 app.command()(jobs.workers)
 app.command()(look.query)
+app.command()(export.export)
+app.command()(report.report)
 app.command("eval")(evaluate.measure)
 app.command()(train.train)
 app.command()(doctor.doctor)
@@ -53,6 +60,7 @@ def _root(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
 ) -> None:
     configure_logs(get_settings())
+    start_tracing(get_settings())
 
 
 def main() -> None:

@@ -19,6 +19,9 @@ class Limits:
     max_bytes: int = 20_000_000
     max_pages: int = 500
     max_chars: int = 2_000_000
+    # of a parser's process: seconds of a processor, bytes
+    max_parse_s: float = 60.0
+    max_parse_memory: int = 2_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)

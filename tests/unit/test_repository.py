@@ -137,6 +137,7 @@ def test_the_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
         packed = set(archive.namelist())
     assert {str(path.relative_to(ROOT)) for path in package_files()} - packed == set()
     assert {"schemas/catalog/receipt.jsonl", "migrations/script.py.mako"} <= packed
+    assert {"pipelines/report/templates/index.html", "pipelines/report/templates/style.css"} <= packed
     assert any(re.fullmatch(r"migrations/versions/\w+\.py", name) for name in packed)
     assert not any(name.startswith(("tests/", "docker/")) for name in packed)
 

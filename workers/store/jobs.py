@@ -193,6 +193,12 @@ def still_held(conn: Connection, owner: str, leases: Sequence[Lease]) -> set[int
     return set(conn.execute(query).scalars()) if leases else set()
 
 
+def cancelled(conn: Connection, ids: Collection[int]) -> set[int]:
+    """Which of these nobody wants any more."""
+    query = select(Job.id).where(Job.id.in_(ids), Job.state == JobState.CANCELLED.value)
+    return set(conn.execute(query).scalars())
+
+
 def left(conn: Connection, ids: Sequence[int]) -> list[tuple[int, int, bool]]:
     """(id, schema version, whether a worker died over it) of those still queued whose time has come."""
     query = select(Job.id, Job.schema_version_id, Job.losses > 0).where(

@@ -78,6 +78,8 @@ class SchemaVersion(Base):
     record_schema: Mapped[dict[str, Any]]
     settings: Mapped[dict[str, Any]]
     examples: Mapped[list[Any]]
+    # `schemas.changes.nodes` of its form; NULL if it was stored before these were
+    fields: Mapped[dict[str, Any] | None]
     created_at: Mapped[Created]
 
 
@@ -166,6 +168,17 @@ class Job(Base):
     enqueued_at: Mapped[datetime | None]
     created_at: Mapped[Created]
     finished_at: Mapped[datetime | None]
+
+
+class Reuse(Base):
+    """What a job takes from an earlier one of its document: it extracts `fields` alone and keeps the rest."""
+
+    __tablename__ = "reuses"
+
+    job_id: Mapped[Ref] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    base_job_id: Mapped[Ref] = mapped_column(ForeignKey("jobs.id"))
+    # none: the record is read anew without the model
+    fields: Mapped[list[Any]]
 
 
 class BatchEntry(Base):

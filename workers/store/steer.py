@@ -21,7 +21,8 @@ FRESH = {
     "attempts": 0,
     "failures": 0,
     "losses": 0,
-    "retry_at": null(),
+    # from now on it waits
+    "retry_at": db_time(),
     "error_code": null(),
     "error": null(),
     "finished_at": null(),
