@@ -63,8 +63,11 @@ def follow(
             bar.update(task, total=now.total, completed=ended, counts=counts(now), rate=rate)
             live.update(Group(bar, *parts), refresh=True)
             if now.finished or over:
-                return
+                break
             time.sleep(max(POLL_S, (time.monotonic() - begun) / _ASKING))
+    if not err.is_terminal:
+        # a pipe gets the last frame alone, without the end of its line
+        err.line()
 
 
 def _details(conn: Connection, batch_id: int, *, with_workers: bool) -> list[Table]:
