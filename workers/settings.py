@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     )
 
     data_dir: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
-        default=Path(".gleaner"), description="where the SQLite file and locks live"
+        default=Path(".gleaner"), description="where the SQLite file, locks and reports live"
     )
     database_url: SecretStr | None = Field(
         default=None, description="SQLAlchemy URL; default: SQLite in the data directory"

@@ -88,8 +88,11 @@ def _show(
             bars.update(batches)
             live.update(Group(bars.progress, *parts), refresh=True)
             if over or all(batch.finished for batch in batches):
-                return
+                break
             time.sleep(max(POLL_S, (time.monotonic() - begun) / _ASKING))
+    if not err.is_terminal:
+        # a pipe gets the last frame alone, without the end of its line
+        err.line()
 
 
 class _Bars:

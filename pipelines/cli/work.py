@@ -79,7 +79,9 @@ def run(
     if out_file:
         count = export(runtime.store, batch_id, chosen.form, out_file)
         out.print(f"{count} records in {out_file}")
-    out.print(f"rows are in table {chosen.name}; ask with `gleaner query`")
+    out.print(
+        f"rows are in table {chosen.name}; ask with `gleaner query`, look with `gleaner report {batch_id}`"
+    )
 
 
 def enqueue(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from workers.store.models import JobState
 from workers.store.outcomes import NUM_BINS
 
-# units of the drawing, which is as wide as its place; texts keep above the bars and below the axis
+# units of the drawing in index.html; counts stand above the bars, figures below the axis
 WIDTH, HEIGHT, TOP, BOTTOM = 360, 170, 18, 24
 _GAP = 4
 _STACKED = (JobState.DONE, JobState.REVIEW)

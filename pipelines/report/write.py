@@ -63,12 +63,9 @@ def _is_report(index: Path) -> bool:
 def _write_listing(conn: Connection, summary: Summary, listing: Listing, directory: Path) -> None:
     rows = outcomes.listing(conn, summary.scope, listing.order, state=listing.state, code=listing.code)
     for page in range(1, listing.num_pages + 1):
-        values = {"summary": summary, "listing": listing, "page": page}
-        name = listing.file(page)
-        values["rows"] = list(islice(rows, ROWS_PER_PAGE))
-        if name == INDEX:
-            values |= _overview(conn, summary)
-        text = render("index.html" if name == INDEX else "list.html", **values)
+        name, chunk = listing.file(page), list(islice(rows, ROWS_PER_PAGE))
+        template, more = ("index.html", _overview(conn, summary)) if name == INDEX else ("list.html", {})
+        text = render(template, summary=summary, listing=listing, page=page, rows=chunk, **more)
         (directory / name).write_text(text, encoding="utf-8")
 
 

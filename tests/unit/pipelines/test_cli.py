@@ -138,9 +138,11 @@ def test_work_in_this_process_ends_in_a_summary(runtime: Runtime, capsys: pytest
     batch_id = enqueue(runtime, texts)
     work.work_with_progress(runtime, batch_id)
     follow.summarize(runtime, batch_id)
-    said = capsys.readouterr().out
-    assert "3 documents: 1 done, 1 review, 1 failed" in said
-    assert "The decoder refuses the grammar." in said
+    said = capsys.readouterr()
+    assert "3 documents: 1 done, 1 review, 1 failed" in said.out
+    assert "The decoder refuses the grammar." in said.out
+    # where it is no terminal too
+    assert said.err.endswith("1 failed\n")
 
 
 def interrupted(*_: object, **__: object) -> None:
