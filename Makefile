@@ -37,7 +37,7 @@ setup: .venv/.stamp ## make .venv and install Gleaner into it
 			exit 1
 		}
 	fi
-	$(PIP) install --editable '.[parquet,plots,dev]'
+	$(PIP) install --editable '.[otel,parquet,plots,xlsx,dev]'
 	touch $@
 
 .venv:

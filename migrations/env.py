@@ -13,6 +13,7 @@ def run(connection: Connection) -> None:
         connection=connection,
         target_metadata=Base.metadata,
         include_name=is_ours,
+        version_table=context.config.attributes.get("version_table", "alembic_version"),
         render_as_batch=True,
         # on SQLite too: the store begins its transactions itself
         transactional_ddl=True,

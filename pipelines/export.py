@@ -33,10 +33,15 @@ def export(store: sa.Engine, batch_id: int, form: ObjectForm, path: Path) -> int
         try:
             return write(path, (row._asdict() for row in reads.records(conn, batch_id)), form)
         except OSError as exc:
-            raise ConfigurationError(
-                f"{path} cannot be written: {exc.strerror}.",
-                hint="Name another file and run the command again; it extracts nothing twice.",
-            ) from exc
+            raise unwritable(path, exc) from exc
+
+
+def unwritable(path: Path, exc: OSError) -> ConfigurationError:
+    """The error of a file that cannot be written."""
+    return ConfigurationError(
+        f"{path} cannot be written: {exc.strerror}.",
+        hint="Name another file and run the command again; it extracts nothing twice.",
+    )
 
 
 def writer(path: Path) -> Writer:
@@ -54,7 +59,7 @@ def writer(path: Path) -> Writer:
             hint="Name the file with one of these endings.",
         )
     if suffix == ".parquet":
-        _arrow()
+        require_arrow()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
@@ -87,7 +92,7 @@ def _write_csv(path: Path, rows: Iterable[Row], form: ObjectForm) -> int:
 
 
 def _write_parquet(path: Path, rows: Iterable[Row], form: ObjectForm) -> int:
-    arrow = _arrow()
+    arrow = require_arrow()
     listed = [
         [*(row[name] for name in _ABOUT), *(_typed(f, value) for f, value in _flat(form, row["record"]))]
         for row in rows
@@ -103,7 +108,8 @@ def _write_parquet(path: Path, rows: Iterable[Row], form: ObjectForm) -> int:
     return len(listed)
 
 
-def _arrow() -> Any:
+def require_arrow() -> Any:
+    """pyarrow, or the error that it is missing."""
     try:
         import pyarrow
         import pyarrow.parquet

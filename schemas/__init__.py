@@ -2,7 +2,7 @@
 
 from schemas.base import ExtractionSchema, Schema, SchemaSettings, Step
 from schemas.examples import Example
-from schemas.fields import Currency, DayFirst, DecimalComma, Inferred, UnitOf
+from schemas.fields import Currency, DayFirst, DecimalComma, Inferred, Renamed, UnitOf
 from schemas.registry import Registry
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "ExtractionSchema",
     "Inferred",
     "Registry",
+    "Renamed",
     "Schema",
     "SchemaSettings",
     "Step",

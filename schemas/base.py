@@ -4,7 +4,8 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, ClassVar, Literal
 
@@ -22,6 +23,7 @@ JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ISO_DATETIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?$"
 
 Shots = Literal["first", "nearest"]
+ExamplesCache = Literal["off", "on"]
 
 
 class Step(BaseModel):
@@ -48,6 +50,8 @@ class SchemaSettings(BaseModel):
     ladder: tuple[Step, ...] = Field(default=(Step(), Step(condition="synth,cot")), min_length=1)
     # which examples a prompt shows: the first of the file, or those most like the text, the most like one last
     shots: Shots = "first"
+    # whether the examples are read without sight of the document, so that they are computed once for all documents
+    examples_cache: ExamplesCache = "off"
     # positions kept free for the answer
     max_answer_tokens: int = Field(default=768, ge=16)
     # tokens of text that neighbouring windows share
@@ -102,6 +106,10 @@ class Schema:
         self.form = schema_form(model, self.settings)
         self.examples = tuple(examples)
 
+    def with_settings(self, settings: SchemaSettings) -> "Schema":
+        """The same class and examples under other settings: another version of the schema."""
+        return Schema(self.model, self.examples, settings)
+
     @cached_property
     def wire_schema(self) -> dict[str, Any]:
         """JSON Schema (2020-12) of what the model writes."""
@@ -130,6 +138,23 @@ class Schema:
             "settings": self.settings.model_dump(mode="json"),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def only(self, names: Collection[str]) -> "Schema":
+        """The schema as it is asked for these fields alone: its form and its examples restricted alike.
+
+        What it answers is a part of a record, which only the whole schema validates.
+        """
+        part = Schema(self.model, (), self.settings)
+        part.form = replace(
+            self.form, fields=tuple((name, form) for name, form in self.form.fields if name in names)
+        )
+        part.examples = tuple(
+            Example(
+                text=example.text, record={name: example.record[name] for name, _ in part.form.wire_fields}
+            )
+            for example in self.examples
+        )
+        return part
 
     def __repr__(self) -> str:
         return f"Schema({self.name}, {len(self.examples)} examples, {self.digest[:12]})"

@@ -3,6 +3,8 @@
 GleanerError
 ├── TerminalError                 doing it again gives the same
 │   ├── ConfigurationError        a setting, a flag, a path
+│   │   └── PipelineError         a pipeline that cannot be as it is declared
+│   ├── SourceError               a pipeline's source that cannot be read to its end
 │   ├── SchemaError
 │   │   ├── SchemaDefinitionError a class that the two forms cannot express
 │   │   ├── UnknownSchemaError
@@ -20,6 +22,7 @@ GleanerError
 └── TransientError                nobody's fault, worth another try
     ├── DatabaseAwayError
     ├── BrokerAwayError
+    ├── RunTakenError             another process took the run over
     └── DeviceError               out of memory
         └── DeviceLostError       only a fresh process gets the device back
 """
@@ -65,6 +68,14 @@ class TransientError(GleanerError):
 
 class ConfigurationError(TerminalError):
     """A setting, flag or path that cannot be used."""
+
+
+class PipelineError(ConfigurationError):
+    """A pipeline cannot be as it is declared."""
+
+
+class SourceError(TerminalError):
+    """The source of a pipeline cannot be read to its end."""
 
 
 class SchemaError(TerminalError):
@@ -145,6 +156,10 @@ class DatabaseAwayError(TransientError):
 
 class BrokerAwayError(TransientError):
     """The broker does not answer."""
+
+
+class RunTakenError(TransientError):
+    """Another process took the run of a pipeline over."""
 
 
 class DeviceError(TransientError):

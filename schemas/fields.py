@@ -33,6 +33,17 @@ class UnitOf:
     field: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Renamed:
+    """`Annotated[str, Renamed(previously="vendor")]`: the field had this name, or these, in earlier versions."""
+
+    previously: str | tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.previously,) if isinstance(self.previously, str) else self.previously
+
+
 @dataclass(frozen=True)
 class InferredText:
     """Marks free text."""

@@ -5,7 +5,7 @@ grammar, the conversion of printed text, the places in the document and the type
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -54,6 +54,8 @@ class Leaf:
     unit_of: str | None = None
     # an item of a list is there or is not, so the model never writes null for one; set by ListForm
     is_item: bool = False
+    # names that the field had in earlier versions; not part of a version itself
+    previously: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def is_verbatim(self) -> bool:
@@ -77,6 +79,7 @@ class ListForm:
     description: str = ""
     # the most items the model may write for one window
     max_items: int = 64
+    previously: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.item, Leaf) and not self.item.is_item:
@@ -90,6 +93,7 @@ class ObjectForm:
     fields: tuple[tuple[str, "Form"], ...]
     nullable: bool = False
     description: str = ""
+    previously: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def wire_fields(self) -> Iterator[tuple[str, "Form"]]:

@@ -1,19 +1,14 @@
 """Schemas by name: the bundled catalog and the user's own directories and modules."""
 
-import hashlib
-import importlib
-import importlib.util
-import pkgutil
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
 from schemas.base import ExtractionSchema, Schema, schema_name
-from schemas.errors import DuplicateSchemaError, GleanerError, SchemaError, UnknownSchemaError
+from schemas.errors import DuplicateSchemaError, SchemaError, UnknownSchemaError
 from schemas.examples import ExampleFault, load_examples, read_examples
+from schemas.modules import modules
 
 CATALOG = "schemas.catalog"
 
@@ -47,9 +42,8 @@ class Registry:
     @classmethod
     def load(cls, sources: Iterable[str] = ()) -> "Registry":
         """The catalog and the schemas of `sources`: directories of .py files, or importable module names."""
-        importlib.invalidate_caches()
-        modules = (module for source in (CATALOG, *sources) for module in _modules(source))
-        return cls(entry for module in modules for entry in _entries(module))
+        found = (modules(source, "GLEANER_SCHEMAS", SchemaError) for source in (CATALOG, *sources))
+        return cls(entry for each in found for module in each for entry in _entries(module))
 
     def names(self) -> list[str]:
         return sorted(self._entries)
@@ -95,39 +89,6 @@ class Registry:
                 hint="Rename one of the classes.",
                 name=entry.name,
             )
-
-
-def _modules(source: str) -> Iterator[ModuleType]:
-    directory = Path(source).expanduser()
-    root = _package_of(directory.resolve()) if directory.is_dir() else _import(source, source)
-    yield root
-    for info in pkgutil.iter_modules(getattr(root, "__path__", ())):
-        if not info.name.startswith("_"):
-            place = directory / f"{info.name}.py" if directory.is_dir() else f"{source}.{info.name}"
-            yield _import(f"{root.__name__}.{info.name}", str(place))
-
-
-def _package_of(directory: Path) -> ModuleType:
-    """A directory of Python files as a package, so that they may import each other with `from . import`."""
-    # the path is in the name, so that two directories may both hold a contract.py
-    name = f"gleaner_schemas_{hashlib.sha256(str(directory).encode()).hexdigest()[:8]}"
-    if name not in sys.modules:
-        spec = ModuleSpec(name, None, is_package=True)
-        spec.submodule_search_locations = [str(directory)]
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-    return sys.modules[name]
-
-
-def _import(name: str, place: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except GleanerError:
-        raise
-    except Exception as exc:
-        raise SchemaError(
-            f"{place} cannot be imported: {type(exc).__name__}: {exc}.",
-            hint="GLEANER_SCHEMAS takes directories of Python files and importable modules.",
-        ) from exc
 
 
 def _entries(module: ModuleType) -> Iterator[Entry]:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
 from schemas.errors import SchemaDefinitionError
-from schemas.fields import CurrencyCode, DayFirst, DecimalComma, InferredText, UnitOf
+from schemas.fields import CurrencyCode, DayFirst, DecimalComma, InferredText, Renamed, UnitOf
 from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm
 
 SCALARS: dict[object, Kind] = {
@@ -92,7 +92,8 @@ def _field(field: FieldInfo, place: _Place) -> Form:
             "its default is never used, for what is absent is null",
             "Drop `| None`, and the default stands for what is absent; or drop the default.",
         )
-    return replace(form, description=field.description or form.description)
+    previously = tuple(name for m in field.metadata if isinstance(m, Renamed) for name in m.names)
+    return replace(form, description=field.description or form.description, previously=previously)
 
 
 def _each(metadata: Iterable[Any]) -> Iterator[Any]:

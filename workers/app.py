@@ -43,6 +43,8 @@ def _conf(settings: Settings) -> dict[str, Any]:
         "task_create_missing_queues": True,
         "task_acks_late": False,
         "task_publish_retry": False,
+        # they share one engine; a fork would break CUDA
+        "worker_pool": "threads",
         "worker_prefetch_multiplier": 1,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,

@@ -5,10 +5,11 @@ reasons if no step helps. A fault of one document never touches another.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.base import Schema, Step
 from schemas.errors import GleanerError, PromptError, TerminalError
@@ -17,7 +18,8 @@ from schemas.wire import dump
 from workers.confidence import field_confidences
 from workers.engine.protocol import Completion, Engine, Finish, Request
 from workers.ground import Evidence, State, ground
-from workers.merge import Part, merge
+from workers.merge import Part, join, merge
+from workers.metrics import count_completions, stage
 from workers.prompt import Envelope, Prompt, Prompter
 from workers.window import Window, cut
 
@@ -75,6 +77,14 @@ class _Plan:
     shots: tuple[int, ...]
 
 
+class _Order(NamedTuple):
+    """A document, the part of its record that is not asked for, and what ends the work on it."""
+
+    document: str
+    kept: Part
+    stop: threading.Event
+
+
 class Extractor:
     """Extracts one schema's records with one engine."""
 
@@ -85,38 +95,73 @@ class Extractor:
         *,
         envelope: Envelope | None = None,
         time_limit_s: float | None = None,
+        fields: Collection[str] | None = None,
     ) -> None:
         self.schema = schema
+        # what the model is asked for: the whole schema, or these fields of it
+        self.asked = schema if fields is None else schema.only(fields)
         self.engine = engine
         self.time_limit_s = time_limit_s
-        self.prompter = Prompter(schema, engine.tokenizer, engine.max_positions, envelope or Envelope())
+        self.prompter = Prompter(self.asked, engine.tokenizer, engine.max_positions, envelope or Envelope())
 
-    def extract(self, documents: Sequence[str]) -> list[Extraction]:
+    def extract(
+        self,
+        documents: Sequence[str],
+        *,
+        kept: Sequence[Part] = (),
+        stops: Sequence[threading.Event] = (),
+    ) -> list[Extraction]:
         """One extraction for every document, in their order.
+
+        `kept` are the parts of their records that are not asked for; of `stops`, each ends the work on one of them.
 
         Raises:
             TransientError: the device failed; nothing was extracted.
         """
+        kept = kept or [Part(record={}, evidence=[])] * len(documents)
+        if not self.asked.form.fields:
+            return [self._judge(part, [], Extraction(outcome=Outcome.DONE)) for part in kept]
+        stops = stops or [threading.Event() for _ in documents]
+        orders = [_Order(*each) for each in zip(documents, kept, stops, strict=True)]
         results: dict[int, Extraction] = {}
-        open_ids: Sequence[int] = range(len(documents))
+        open_ids: Sequence[int] = range(len(orders))
         for step in self.schema.settings.ladder:
-            attempts = self._attempt([documents[i] for i in open_ids], step)
+            attempts = self._attempt([orders[i] for i in open_ids], step)
             for i, attempt in zip(open_ids, attempts, strict=True):
                 results[i] = _better(results[i], attempt) if i in results else attempt
-            open_ids = [i for i in open_ids if results[i].outcome is Outcome.REVIEW]
+            open_ids = [
+                i for i in open_ids if results[i].outcome is Outcome.REVIEW and not orders[i].stop.is_set()
+            ]
             if not open_ids:
                 break
-        return [results[i] for i in range(len(documents))]
+        return [results[i] for i in range(len(orders))]
 
-    def _attempt(self, documents: Sequence[str], step: Step) -> Iterator[Extraction]:
-        plans = [self._plan(document, step) for document in documents]
-        requests = [r for plan in plans if isinstance(plan, _Plan) for r in plan.requests]
-        completions = iter(self.engine.complete(requests))
-        for document, plan in zip(documents, plans, strict=True):
+    def _attempt(self, orders: Sequence[_Order], step: Step) -> list[Extraction]:
+        with stage("prompt"):
+            plans = [self._plan(order.document, step) for order in orders]
+        requests = [
+            replace(request, stop=order.stop)
+            for plan, order in zip(plans, orders, strict=True)
+            if isinstance(plan, _Plan)
+            for request in plan.requests
+        ]
+        with stage("complete"):
+            completions = self.engine.complete(requests)
+        count_completions(completions)
+        with stage("conclude"):
+            return list(self._conclude_all(orders, plans, iter(completions)))
+
+    def _conclude_all(
+        self,
+        orders: Sequence[_Order],
+        plans: Sequence[_Plan | TerminalError],
+        completions: Iterator[Completion],
+    ) -> Iterator[Extraction]:
+        for order, plan in zip(orders, plans, strict=True):
             if isinstance(plan, TerminalError):
                 yield Extraction(outcome=Outcome.FAILED, error=plan, finish=Finish.ERROR)
             else:
-                yield self._conclude(document, plan, [next(completions) for _ in plan.requests])
+                yield self._conclude(order.kept, plan, [next(completions) for _ in plan.requests])
 
     def _plan(self, document: str, step: Step) -> _Plan | TerminalError:
         try:
@@ -150,12 +195,14 @@ class Extractor:
         return Request(
             prompt=prompt.ids,
             document=window.text,
-            form=self.schema.form,
+            form=self.asked.form,
             max_new_tokens=self.prompter.max_new_tokens,
             time_limit_s=self.time_limit_s,
+            examples=[self.asked.examples[number] for number in prompt.shots],
+            num_shared=prompt.num_shared if self.schema.settings.examples_cache == "on" else 0,
         )
 
-    def _conclude(self, document: str, plan: _Plan, completions: Sequence[Completion]) -> Extraction:
+    def _conclude(self, kept: Part, plan: _Plan, completions: Sequence[Completion]) -> Extraction:
         cost = sum((_cost(completion) for completion in completions), Cost(num_steps=1))
         for completion in completions:
             if completion.error:
@@ -171,7 +218,7 @@ class Extractor:
             faults += [replace(fault, message=where + fault.message) for fault in found]
         finish = next((c.finish for c in completions if c.finish is not Finish.STOP), Finish.STOP)
         answer = "\n".join(c.text for c in completions) if faults else None
-        merged = merge(self.schema.form, parts) if parts else None
+        merged = join(self.schema.form, kept, merge(self.asked.form, parts)) if parts else None
         draft = Extraction(outcome=Outcome.DONE, finish=finish, answer=answer, cost=cost, shots=plan.shots)
         return self._judge(merged, faults, draft)
 
@@ -186,12 +233,12 @@ class Extractor:
             dump(record).encode()
         except ValueError as exc:
             return None, [Fault(path="", message=f"the answer is not JSON: {exc}")]
-        faults = wire_faults(self.schema, record)
+        faults = wire_faults(self.asked, record)
         if faults:
             return None, faults
         confidences = field_confidences(record, completion.tokens)
         evidence = ground(
-            self.schema.form, record, window.text, offset=window.start, confidence=confidences.__getitem__
+            self.asked.form, record, window.text, offset=window.start, confidence=confidences.__getitem__
         )
         return Part(record=record, evidence=evidence), []
 

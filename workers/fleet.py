@@ -78,10 +78,18 @@ class _Member:
 
 
 class Fleet:
-    """Worker processes of one command, told apart by their `--device`."""
+    """Worker processes of one command, told apart by their `--device`.
 
-    def __init__(self, names: Sequence[str], command: Sequence[str]) -> None:
-        self._members = [_Member(device, command) for device in names]
+    Each shows its metrics at a port of its own, the first at `metrics_port`, the others at those that follow.
+    """
+
+    def __init__(
+        self, names: Sequence[str], command: Sequence[str], *, metrics_port: int | None = None
+    ) -> None:
+        self._members = [
+            _Member(device, [*command, *_metrics_port(metrics_port, number)])
+            for number, device in enumerate(names)
+        ]
         self._is_stopping = False
 
     def run(self) -> int:
@@ -99,3 +107,7 @@ class Fleet:
         for member in self._members:
             if member.process and member.process.poll() is None:
                 os.kill(member.process.pid, number)
+
+
+def _metrics_port(first: int | None, number: int) -> list[str]:
+    return [] if first is None else ["--metrics-port", str(first + number)]

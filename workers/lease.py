@@ -1,18 +1,20 @@
-"""Holding a lease: the heartbeat that renews it, and patience with a database that is away."""
+"""Holding a lease: the heartbeat, which looks after the engine too, and patience with a database that is away."""
 
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from contextvars import copy_context
+from typing import TypeAlias, TypeVar
 
 import structlog
 
 from schemas.errors import DatabaseAwayError
 from workers.runtime import Runtime
 from workers.store import jobs
-from workers.store.session import transaction
+from workers.store.session import reading, transaction
+from workers.watchdog import Watchdog
 
 T = TypeVar("T")
 
@@ -20,29 +22,53 @@ log = structlog.get_logger()
 
 _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 5.0
+# until a cancelled job is noticed
+LOOK_S = 2.0
+
+# jobs that the engine works on, and what stops each
+Stops: TypeAlias = dict[int, threading.Event]
 
 
 @contextmanager
-def heartbeat(runtime: Runtime, owner: str) -> Iterator[None]:
-    """Renew the leases of a chunk every third of their length."""
+def heartbeat(runtime: Runtime, owner: str, in_work: Stops) -> Iterator[None]:
+    """Renew the leases of a chunk every third of their length, while the engine makes progress.
+
+    What is cancelled of `in_work` is stopped.
+    """
     done = threading.Event()
+    every_s = runtime.settings.lease_s / 3
+    watchdog = Watchdog(runtime, in_work)
 
     def beat() -> None:
-        while not done.wait(runtime.settings.lease_s / 3):
+        renewed_at = time.monotonic()
+        while not done.wait(min(every_s, LOOK_S)):
+            watchdog.look()
             try:
-                with transaction(runtime.store) as conn:
-                    jobs.heartbeat(conn, owner, runtime.settings.lease_s)
+                if time.monotonic() - renewed_at >= every_s:
+                    renewed_at = time.monotonic()
+                    with transaction(runtime.store) as conn:
+                        jobs.heartbeat(conn, owner, runtime.settings.lease_s)
+                _stop_cancelled(runtime, dict(in_work))
             except Exception:
                 # the lease may expire: then the late result is refused and the work done again elsewhere
                 log.exception("heartbeat_failed")
 
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    # its log lines say of which worker they are, as ours do
+    thread = threading.Thread(target=copy_context().run, args=[beat], name="heartbeat", daemon=True)
     thread.start()
     try:
         yield
     finally:
         done.set()
         thread.join()
+
+
+def _stop_cancelled(runtime: Runtime, in_work: Stops) -> None:
+    if in_work:
+        with reading(runtime.store) as conn:
+            unwanted = jobs.cancelled(conn, in_work)
+        for job_id in unwanted:
+            in_work[job_id].set()
 
 
 def patiently(runtime: Runtime, do: Callable[[], T], *, limit_s: float = float("inf")) -> T:

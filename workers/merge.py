@@ -38,6 +38,17 @@ def merge(form: ObjectForm, parts: Sequence[Part]) -> Part:
     return Part(record=record, evidence=evidence)
 
 
+def join(form: ObjectForm, *parts: Part) -> Part:
+    """Parts of one record with different fields as a whole, in field order."""
+    record = {name: value for part in parts for name, value in part.record.items()}
+    order = {name: position for position, (name, _) in enumerate(form.wire_fields)}
+    evidence = [item for part in parts for item in part.evidence]
+    return Part(
+        record={name: record[name] for name in order if name in record},
+        evidence=sorted(evidence, key=lambda item: order[str(item.path[0])]),
+    )
+
+
 @dataclass(frozen=True)
 class _Find:
     """A value at a place of one window's record."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -11,11 +12,13 @@ from schemas.forms import path_text
 from workers.extract import Extraction, Outcome
 from workers.ground import Evidence
 from workers.lease import backoff_s, patiently
+from workers.metrics import STOPPED, stage
 from workers.runtime import Runtime
 from workers.store import jobs, records, results, steer
 from workers.store.jobs import Claimed
 from workers.store.models import JobState
 from workers.store.session import transaction
+from workers.tally import FENCED
 
 log = structlog.get_logger()
 
@@ -32,7 +35,8 @@ def persist(
     pairs = list(zip(group, extractions, strict=True))
     kept = [_result(job, extraction, tables) for job, extraction in pairs if not extraction.error]
     save = partial(results.save, runtime.store, owner, kept)
-    refused = patiently(runtime, save, limit_s=runtime.settings.lease_s)
+    with stage("persist"):
+        refused = patiently(runtime, save, limit_s=runtime.settings.lease_s)
     _note(runtime, schema, kept, refused)
     fail_or_retry(runtime, owner, [(job, extraction.error) for job, extraction in pairs if extraction.error])
 
@@ -61,14 +65,14 @@ def fail_or_retry(runtime: Runtime, owner: str, failed: Sequence[tuple[Claimed, 
     for (job, _), failure in zip(failed, failures, strict=True):
         ids = {"job": job.job_id, "document": job.document_id, "batch": job.batch_id}
         log.warning("fail", **ids, code=failure.error_code, reason=failure.error)
-        runtime.tally.count("retried" if failure.retryable else "failed")
+        runtime.tally.count("retried" if failure.retryable else "failed", reason=failure.error_code)
     _stop_failing_batches(runtime, [job.job_id for job, _ in failed])
 
 
 def lose(runtime: Runtime, owner: str, group: Sequence[Claimed], error: DeviceLostError) -> None:
     """Note over which jobs the device was lost, and end the process: only a fresh one gets the device back."""
     log.error("device_lost", jobs=[job.job_id for job in group], reason=str(error))
-    runtime.tally.count("lost", len(group))
+    runtime.tally.count("lost", len(group), reason=error.code)
     runtime.break_down(error)
     with transaction(runtime.store) as conn:
         jobs.lose(conn, owner, [job.lease for job in group], str(error))
@@ -76,8 +80,8 @@ def lose(runtime: Runtime, owner: str, group: Sequence[Claimed], error: DeviceLo
 
 def _note(runtime: Runtime, schema: Schema, kept: Sequence[results.Result], refused: Collection[int]) -> None:
     for result in kept:
-        outcome = "fenced" if result.job.job_id in refused else str(result.state)
-        runtime.tally.count(outcome)
+        outcome = FENCED if result.job.job_id in refused else str(result.state)
+        runtime.tally.count(outcome, reason=result.error_code)
         job = result.job
         log.debug("end", outcome=outcome, job=job.job_id, document=job.document_id, batch=job.batch_id)
     log.info("finish", schema=schema.name, jobs=len(kept), refused=len(refused))
@@ -88,17 +92,15 @@ def _stop_failing_batches(runtime: Runtime, job_ids: Sequence[int]) -> None:
         for batch_id in steer.guarded_batches(conn, job_ids):
             why = steer.stop_if_failing(conn, batch_id)
             if why:
+                STOPPED.inc()
                 log.error("batch_stopped", batch=batch_id, reason=why)
 
 
 def _result(job: Claimed, extraction: Extraction, tables: records.RecordTables) -> results.Result:
-    reasons = [": ".join(filter(None, (fault.path, fault.message))) for fault in extraction.faults]
     cost = extraction.cost
     return results.Result(
         job=job,
-        state=JobState(extraction.outcome),
-        error_code=_review_code(extraction),
-        error="; ".join(reasons) or None,
+        **_ending(job, extraction),
         wire_record=extraction.wire_record,
         record=extraction.validated.record if extraction.validated else None,
         answer=extraction.answer,
@@ -116,10 +118,17 @@ def _result(job: Claimed, extraction: Extraction, tables: records.RecordTables) 
     )
 
 
-def _review_code(extraction: Extraction) -> str | None:
-    if extraction.outcome is not Outcome.REVIEW:
-        return None
-    return "truncated" if extraction.finish != "stop" else "invalid"
+def _ending(job: Claimed, extraction: Extraction) -> dict[str, Any]:
+    """The state of a job and the reason for it."""
+    if extraction.outcome is Outcome.REVIEW:
+        code = "truncated" if extraction.finish != "stop" else "invalid"
+        faults = [": ".join(filter(None, (fault.path, fault.message))) for fault in extraction.faults]
+        return {"state": JobState.REVIEW, "error_code": code, "error": "; ".join(faults) or None}
+    confidence, least = extraction.confidence, job.review_below
+    if confidence is not None and least is not None and confidence < least:
+        said = f"The least confidence of a field is {confidence:.3f}, and records below {least:g} are to be reviewed."
+        return {"state": JobState.REVIEW, "error_code": "low_confidence", "error": said}
+    return {"state": JobState(extraction.outcome)}
 
 
 def _evidence_row(item: Evidence) -> results.EvidenceRow:

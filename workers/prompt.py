@@ -51,11 +51,13 @@ class Envelope:
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """Token ids of the whole bidirectional block."""
+    """Token ids of everything the model reads."""
 
     ids: tuple[int, ...]
     # the examples in it by their number in the schema, as they stand
     shots: tuple[int, ...]
+    # how many of the first ids come before the text: the same for all texts with the same shots
+    num_shared: int
 
     @property
     def num_shots(self) -> int:
@@ -99,8 +101,8 @@ class Prompter:
         if room < self._chooser.least(step):
             return None
         shots = self._chooser.choose(text, step, room)
-        examples = (token for number in shots for token in self._blocks[number])
-        return Prompt(ids=(*opening, *examples, *body, self._end), shots=tuple(shots))
+        shared = [*opening, *(token for number in shots for token in self._blocks[number])]
+        return Prompt(ids=(*shared, *body, self._end), shots=tuple(shots), num_shared=len(shared))
 
     def room(self, step: Step) -> int:
         """Tokens of text that fit beside two examples or more, whichever are chosen for it.

@@ -6,12 +6,13 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 
-from schemas.base import Schema
+from schemas.base import Schema, SchemaSettings
 from schemas.errors import GleanerError
 from schemas.registry import Registry
 from workers.crowd import Crowd
@@ -22,6 +23,7 @@ from workers.prompt import Envelope
 from workers.settings import Settings, get_settings
 from workers.store.migrate import require_current, upgrade
 from workers.store.session import open_store
+from workers.store.versions import VersionHead
 from workers.tally import Tally
 
 
@@ -42,7 +44,8 @@ class Runtime:
         self._engine = engine
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
-        self._extractors: dict[str, Extractor] = {}
+        self._extractors: dict[tuple[str, tuple[str, ...] | None], Extractor] = {}
+        self._versions: dict[str, Schema | None] = {}
 
     @cached_property
     def store(self) -> sa.Engine:
@@ -61,7 +64,9 @@ class Runtime:
     @cached_property
     def checkpoint(self) -> Checkpoint:
         """Which model the settings name, read without loading it."""
-        return self._engine.checkpoint if self._engine else identify(self.settings.model)
+        if self._engine:
+            return self._engine.checkpoint
+        return identify(self.settings.model, self.settings.cycles)
 
     @property
     def engine(self) -> Engine:
@@ -86,18 +91,37 @@ class Runtime:
         self.broken = self.broken or why
         self.stopping.set()
 
-    def extractor(self, schema: Schema) -> Extractor:
-        """The extractor of a schema version, with its examples tokenized once."""
+    def schema_of(self, version: VersionHead) -> Schema | None:
+        """The schema of a stored version, with the settings that a pipeline gave it; None if it is not here as it was.
+
+        One that is not here, or has faults, is for workers that have it.
+        """
+        if version.digest not in self._versions:
+            self._versions[version.digest] = self._rebuilt(version)
+        return self._versions[version.digest]
+
+    def _rebuilt(self, version: VersionHead) -> Schema | None:
+        with suppress(GleanerError, ValidationError):
+            schema = self.registry.get(version.name)
+            if schema.digest != version.digest:
+                schema = schema.with_settings(SchemaSettings.model_validate(version.settings))
+            return schema if schema.digest == version.digest else None
+        return None
+
+    def extractor(self, schema: Schema, fields: tuple[str, ...] | None = None) -> Extractor:
+        """The extractor of a schema version, or of some fields of it, with its examples tokenized once."""
         engine = self.engine
+        key = (schema.digest, fields)
         with self._lock:
-            if schema.digest not in self._extractors:
-                self._extractors[schema.digest] = Extractor(
+            if key not in self._extractors:
+                self._extractors[key] = Extractor(
                     schema,
                     engine,
                     envelope=Envelope(conditions=self.settings.condition_tokens),
                     time_limit_s=self.settings.document_time_limit_s,
+                    fields=fields,
                 )
-            return self._extractors[schema.digest]
+            return self._extractors[key]
 
     def _load(self) -> Engine:
         # imported here, so that what only needs SQL starts without torch
@@ -108,6 +132,8 @@ class Runtime:
             device=self.settings.device,
             dtype=self.settings.dtype,
             kv_memory=self.settings.kv_memory,
+            cycles=self.settings.cycles,
+            drafts=self.settings.drafts,
         )
 
 

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from importlib.metadata import version
 
 import structlog
@@ -12,14 +13,15 @@ from celery import signals
 from structlog.contextvars import bind_contextvars
 
 from workers.app import CONTROL_QUEUE, app, configure, extract_queue
+from workers.exporter import export_metrics
+from workers.gauges import SiteGauges, WorkerGauges
 from workers.presence import present
 from workers.runtime import Runtime, set_runtime
 from workers.store import jobs, roster, versions
 from workers.store.session import transaction
 from workers.sweeper import start_sweeping
+from workers.watchdog import EXIT_UNFINISHED
 
-# of a process that ended without having finished what it had in hand: whoever supervises it starts a fresh one
-EXIT_UNFINISHED = 70
 # for the last words to the database
 LAST_WORDS_S = 5.0
 
@@ -37,13 +39,14 @@ def serve(runtime: Runtime) -> int:
     set_runtime(runtime)
     configure(app, runtime.settings)
     bind_contextvars(worker=runtime.name)
+    export_metrics(runtime.settings, WorkerGauges(runtime), SiteGauges(runtime))
     stops = _Stops(runtime)
     signals.worker_shutting_down.connect(stops.first, weak=False)
     with present(store), _on_the_roster(runtime):
         start_sweeping(runtime)
         threading.Thread(target=stops.when_broken, name="breakdown", daemon=True).start()
         worker = app.Worker(
-            pool="threads",
+            pool=app.conf.worker_pool,
             concurrency=runtime.settings.concurrency,
             queues=[extract_queue(runtime.checkpoint), CONTROL_QUEUE],
             without_gossip=True,
@@ -114,7 +117,7 @@ def _on_the_roster(runtime: Runtime) -> Iterator[None]:
                 # it is only shown as silent until the next time
                 log.exception("report_failed")
 
-    threading.Thread(target=answer, name="roster", daemon=True).start()
+    threading.Thread(target=copy_context().run, args=[answer], name="roster", daemon=True).start()
     try:
         yield
     finally:

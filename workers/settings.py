@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     schemas: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="directories and modules with your own schemas, separated by commas"
     )
+    pipelines: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="directories and modules with your own pipelines, separated by commas"
+    )
+    migrations: Annotated[Path | None, AfterValidator(lambda path: path and path.expanduser())] = Field(
+        default=None, description="directory of your own schemas' revisions; default: in the data directory"
+    )
     model: str = Field(
         default=str(EMBEDDED_CHECKPOINT), description="checkpoint: a directory with an HRM-Text model"
     )
@@ -49,6 +55,12 @@ class Settings(BaseSettings):
         default=None,
         gt=0,
         description="most memory of the KV cache, as 4GB: it limits how many prompts are in hand at once",
+    )
+    cycles: str | None = Field(
+        default=None, description="depth of the model as 2x3, H_cycles x L_cycles; default: its config's"
+    )
+    drafts: bool = Field(
+        default=True, description="guess by copying how answers go on: the same answers in fewer steps"
     )
     batch_size: int = Field(
         default=8, ge=1, description="documents that are given to the engine and committed together"
@@ -75,12 +87,38 @@ class Settings(BaseSettings):
     document_time_limit_s: float = Field(
         default=300.0, gt=0, description="seconds one window may decode before it is truncated"
     )
+    engine_time_limit_s: float = Field(
+        default=600.0,
+        gt=0,
+        description="seconds without a step of the engine until the process ends, for a fresh one to be started",
+    )
     max_bytes: int = Field(default=20_000_000, ge=1, description="larger files fail with a reason")
     max_pages: int = Field(default=500, ge=1, description="longer PDFs fail with a reason")
     max_chars: int = Field(default=2_000_000, ge=1, description="longer texts fail with a reason")
+    max_parse_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="seconds a parser may compute for a document; then it fails with a reason",
+    )
+    max_parse_memory: ByteSize = Field(
+        default=ByteSize(2_000_000_000),
+        ge=300_000_000,
+        description="memory of the parsers' process, as 2GB; what takes more fails with a reason",
+    )
     # NoDecode: pydantic-settings' own decoding fails without naming the variable
     condition_tokens: Annotated[dict[str, str], NoDecode] = Field(
         default=CONDITION_TOKENS, description="special token of each condition, as JSON"
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="where workers and beat show metrics, each at a port of its own",
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="address of that port; 0.0.0.0: all of them")
+    traces: bool = Field(
+        default=False,
+        description="send OpenTelemetry traces as the OTEL_* variables say; needs the extra otel",
     )
     log_format: Literal["console", "json"] = Field(default="console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -94,7 +132,7 @@ class Settings(BaseSettings):
             raise ValueError("It is not a URL as redis://localhost:6379/0")
         return value
 
-    @field_validator("schemas", mode="before")
+    @field_validator("schemas", "pipelines", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (
@@ -112,6 +150,11 @@ class Settings(BaseSettings):
         if self.database_url:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data_dir.absolute() / 'gleaner.db'}"
+
+    @property
+    def revisions(self) -> Path:
+        """The directory of revisions of typed tables."""
+        return self.migrations or self.data_dir / "migrations"
 
     @property
     def broker(self) -> str | None:

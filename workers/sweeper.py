@@ -4,6 +4,7 @@ Every worker sweeps for its checkpoint, and beat's task for all of them; at once
 """
 
 import threading
+from contextvars import copy_context
 
 import structlog
 from sqlalchemy import Connection
@@ -11,6 +12,7 @@ from sqlalchemy import Connection
 from schemas.errors import TransientError
 from workers.app import queue_of
 from workers.messages import room, send
+from workers.metrics import EXPIRED
 from workers.runtime import Runtime
 from workers.store import sweep, versions
 from workers.store.session import transaction
@@ -37,6 +39,8 @@ def sweep_all(runtime: Runtime) -> int:
 def _expire(conn: Connection) -> None:
     # before the broker is asked: leases end without it too
     expired = sweep.expire(conn)
+    EXPIRED.labels("queued").inc(expired.num_queued)
+    EXPIRED.labels("failed").inc(expired.num_failed)
     if any(expired):
         log.warning("expire", queued=expired.num_queued, failed=expired.num_failed)
 
@@ -68,6 +72,7 @@ def start_sweeping(runtime: Runtime) -> threading.Thread:
                 # a worker that no longer sweeps would let lost messages lie
                 log.exception("sweep_failed")
 
-    thread = threading.Thread(target=loop, name="sweeper", daemon=True)
+    # its log lines say of which worker they are, as ours do
+    thread = threading.Thread(target=copy_context().run, args=[loop], name="sweeper", daemon=True)
     thread.start()
     return thread

@@ -4,8 +4,10 @@ import threading
 import time
 from collections import Counter
 
+from workers import metrics
 from workers.store.roster import Report
 
+FENCED = "fenced"
 _ENDED = frozenset({"done", "review", "failed"})
 
 
@@ -18,10 +20,14 @@ class Tally:
         self._held: dict[str, int] = {}
         self._before = (time.monotonic(), 0)
 
-    def count(self, outcome: str, num: int = 1) -> None:
+    def count(self, outcome: str, num: int = 1, *, reason: str | None = None) -> None:
         """Documents that came to an outcome: done, review, failed, retried, lost or fenced."""
         with self._lock:
             self._outcomes[outcome] += num
+        if outcome == FENCED:
+            metrics.FENCED.inc(num)
+        else:
+            metrics.DOCUMENTS.labels(outcome, reason or "").inc(num)
 
     def hold(self, owner: str, num: int) -> None:
         """How many jobs are held under a name just now."""
@@ -44,6 +50,6 @@ class Tally:
             return Report(
                 in_hand=sum(self._held.values()),
                 num_documents=ended,
-                num_fenced=self._outcomes["fenced"],
+                num_fenced=self._outcomes[FENCED],
                 documents_per_s=(ended - before) / max(now - then, 1e-3),
             )

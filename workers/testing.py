@@ -1,12 +1,11 @@
 """A shipped engine for tests without a model: its answers are given in advance."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas.errors import CheckpointError, PromptError, TerminalError
-from workers.engine.protocol import Checkpoint, Completion, Finish, Request, Token, Usage
+from workers.engine.protocol import Checkpoint, Completion, Finish, Occupancy, Request, Token, Usage
 from workers.engine.special_tokens import SPECIAL_TOKENS
 
 
@@ -67,9 +66,11 @@ class ScriptedEngine:
         self.max_positions = max_positions
         self.checkpoint = checkpoint or Checkpoint(name="scripted", digest="5c" * 32)
         self.requests: list[Request] = []
+        self._num_steps = 0
         self._answer = _as_function(answers)
         self._seconds = seconds_per_document
         self._lock = threading.Lock()
+        self._num_open = 0
 
     def __str__(self) -> str:
         return "scripted"
@@ -82,14 +83,24 @@ class ScriptedEngine:
         """
         with self._lock:
             self.requests += requests
-            return [self._complete(request) for request in requests]
+            self._num_open = len(requests)
+            try:
+                return [self._complete(request) for request in requests]
+            finally:
+                self._num_open = 0
+
+    def occupancy(self) -> Occupancy:
+        """What it was asked and has not answered yet; a document is a step."""
+        return Occupancy(num_running=self._num_open, num_steps=self._num_steps)
 
     def prompt_text(self, request: Request) -> str:
         """The prompt as one text."""
         return self.tokenizer.decode(request.prompt)
 
     def _complete(self, request: Request) -> Completion:
-        time.sleep(self._seconds)
+        if (request.stop or threading.Event()).wait(self._seconds):
+            return self._completion(request, (), Finish.STOPPED)
+        self._num_steps += 1
         answer = self._refusal(request) or self._answer(request)
         if isinstance(answer, str):
             answer = Scripted(answer)

@@ -1,7 +1,8 @@
 """Works off a chunk of jobs: claim, extract, persist, while a heartbeat renews the lease."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Mapping, Sequence
+from itertools import compress
 from typing import Any
 
 import structlog
@@ -9,12 +10,18 @@ from structlog.contextvars import bound_contextvars
 
 from schemas.base import Schema
 from schemas.errors import DatabaseAwayError, DeviceLostError, GleanerError, TerminalError
-from workers.lease import heartbeat, patiently
+from workers.extract import Extraction
+from workers.keep import keep
+from workers.lease import Stops, heartbeat, patiently
+from workers.metrics import stage
 from workers.persist import fail_or_retry, lose, persist
 from workers.runtime import Runtime
 from workers.store import jobs, sweep, versions
 from workers.store.jobs import Claimed
+from workers.store.reuses import Reused, read_reuses
 from workers.store.session import reading, transaction
+from workers.store.versions import VersionHead
+from workers.traces import span
 
 log = structlog.get_logger()
 
@@ -30,9 +37,9 @@ def work(runtime: Runtime, job_ids: Sequence[int]) -> int:
         DatabaseAwayError: nothing can be written; the leases expire, and the jobs are taken again.
         CheckpointError, ConfigurationError: the engine cannot be loaded; the jobs stay open.
     """
-    with runtime.owner() as owner, bound_contextvars(worker=runtime.name):
+    with runtime.owner() as owner, bound_contextvars(worker=runtime.name, claim=owner):
         hand = patiently(runtime, lambda: _Hand(runtime, owner))
-        with heartbeat(runtime, owner):
+        with heartbeat(runtime, owner, hand.in_work), span("work", jobs=job_ids):
             try:
                 with runtime.crowd.together():
                     num = hand.work_off(job_ids, is_suspect=False)
@@ -50,6 +57,7 @@ class _Hand:
         self._runtime = runtime
         self._owner = owner
         self._waiting: list[Claimed] = []
+        self.in_work: Stops = {}
         # whether the database went away, so that we do not know what was committed
         self._is_unsure = False
         # loaded before anything is claimed
@@ -112,7 +120,8 @@ class _Hand:
                 self._is_unsure = True
                 raise
 
-        return patiently(self._runtime, surely)
+        with stage("claim"):
+            return patiently(self._runtime, surely)
 
     def _more_urgent(self) -> list[Claimed]:
         """Jobs that came meanwhile and cannot wait, as live ones do not while a backfill runs."""
@@ -143,17 +152,29 @@ class _Hand:
         return left
 
     def _work_together(self, claimed: Sequence[Claimed]) -> None:
-        by_version: dict[int, list[Claimed]] = {}
+        reused = patiently(self._runtime, lambda: self._reused(claimed))
+        groups: dict[tuple[int, tuple[str, ...] | None], list[Claimed]] = {}
         for job in claimed:
-            by_version.setdefault(job.schema_version_id, []).append(job)
-        for version_id, group in by_version.items():
-            self._work_group(self._schemas[version_id], group)
+            fields = reused[job.job_id].fields if job.job_id in reused else None
+            groups.setdefault((job.schema_version_id, fields), []).append(job)
+        for (version_id, _), group in groups.items():
+            self._work_group(self._schemas[version_id], group, reused)
 
-    def _work_group(self, schema: Schema, group: Sequence[Claimed]) -> None:
+    def _reused(self, claimed: Sequence[Claimed]) -> dict[int, Reused]:
+        with reading(self._runtime.store) as conn:
+            return read_reuses(conn, [job.job_id for job in claimed])
+
+    def _work_group(self, schema: Schema, group: Sequence[Claimed], reused: Mapping[int, Reused]) -> None:
+        """Work on jobs of one version that extract the same fields."""
+        ids = {"jobs": [job.job_id for job in group], "documents": [job.document_id for job in group]}
+        with bound_contextvars(**_about(group)), span("group", schema=schema.name, **ids):
+            log.debug("begin", schema=schema.name, **ids)
+            self._bring_to_end(schema, group, reused)
+
+    def _bring_to_end(self, schema: Schema, group: Sequence[Claimed], reused: Mapping[int, Reused]) -> None:
         runtime, owner = self._runtime, self._owner
         try:
-            extractions = runtime.extractor(schema).extract([job.text for job in group])
-            persist(runtime, owner, schema, group, extractions)
+            persist(runtime, owner, schema, *self._extract(schema, group, reused))
         except DatabaseAwayError:
             self._is_unsure = True
             raise
@@ -165,22 +186,42 @@ class _Hand:
             if len(group) > 1:
                 # find out which one it was, so that it takes no other along; what is finished is refused
                 for job in group:
-                    self._work_group(schema, [job])
+                    self._work_group(schema, [job], reused)
                 return
-            log.exception("work_failed", job=group[0].job_id)
+            log.exception("work_failed")
             reason = TerminalError(
                 f"the work raised {type(exc).__name__}: {exc}.", hint="Please report this."
             )
             fail_or_retry(runtime, owner, [(group[0], reason)])
 
+    def _extract(
+        self, schema: Schema, group: Sequence[Claimed], reused: Mapping[int, Reused]
+    ) -> tuple[Sequence[Claimed], Sequence[Extraction]]:
+        """The jobs that are still wanted at the end, and what came of each."""
+        stops = {job.job_id: threading.Event() for job in group}
+        self.in_work.update(stops)
+        try:
+            first = reused.get(group[0].job_id)
+            extractor = self._runtime.extractor(schema, first.fields if first else None)
+            kept = [keep(schema, reused[job.job_id]) for job in group] if first else ()
+            texts = [job.text for job in group]
+            extractions = extractor.extract(texts, kept=kept, stops=list(stops.values()))
+        finally:
+            self.in_work.clear()
+        wanted = [not stop.is_set() for stop in stops.values()]
+        if not all(wanted):
+            log.info("stop", jobs=[job_id for job_id, stop in stops.items() if stop.is_set()])
+        return list(compress(group, wanted)), list(compress(extractions, wanted))
 
-def _schemas(runtime: Runtime, stored: Sequence[tuple[int, str, str]]) -> dict[int, Schema]:
+
+def _about(group: Sequence[Claimed]) -> dict[str, int | None]:
+    """What every log line of a group says: the batch if it is one, the document and its job if it is alone."""
+    first = group[0]
+    about = {"batch": first.batch_id} if {job.batch_id for job in group} == {first.batch_id} else {}
+    return about if len(group) > 1 else about | {"job": first.job_id, "document": first.document_id}
+
+
+def _schemas(runtime: Runtime, stored: Sequence[VersionHead]) -> dict[int, Schema]:
     """The schemas of this process by the ids of their stored versions."""
-    known = {}
-    for version_id, name, digest in stored:
-        # a schema that is not here, or has faults, is for workers that have it as it was
-        with suppress(GleanerError):
-            schema = runtime.registry.get(name)
-            if schema.digest == digest:
-                known[version_id] = schema
-    return known
+    found = {version.id: runtime.schema_of(version) for version in stored}
+    return {version_id: schema for version_id, schema in found.items() if schema}

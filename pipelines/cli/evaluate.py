@@ -19,7 +19,7 @@ from pipelines.evaluate.run import Evaluated, evaluate
 from pipelines.ingest import new_version
 from pipelines.readers import Read
 from pipelines.sources.files import FileSource
-from schemas.base import Schema, Shots
+from schemas.base import ExamplesCache, Schema, Shots
 from schemas.errors import ConfigurationError
 from workers.runtime import Runtime, get_runtime, set_runtime
 from workers.settings import get_settings
@@ -43,6 +43,14 @@ def measure(
     ] = None,
     shots: Annotated[
         Shots | None, typer.Option(help="Which examples prompts show, instead of the schema's setting.")
+    ] = None,
+    examples_cache: Annotated[
+        ExamplesCache | None,
+        typer.Option(help="Whether prompts share their examples, instead of the schema's setting."),
+    ] = None,
+    cycles: Annotated[
+        str | None,
+        typer.Option(help="Depth of the model as 2x3, H_cycles x L_cycles; default: its config's."),
     ] = None,
     synthetic: Annotated[
         int | None,
@@ -68,18 +76,16 @@ def measure(
 
     Example: gleaner eval receipt labels.jsonl --limit 100
     """
-    if model:
-        set_runtime(Runtime(get_settings().model_copy(update={"model": model})))
-    runtime = get_runtime()
+    runtime = _runtime(model, cycles)
     if history:
         _show_history(runtime, schema, as_json=as_json)
         return
     if synthetic:
-        measure_synthetic(runtime, schema, synthetic, as_json=as_json)
+        measure_synthetic(runtime, schema, synthetic, is_shared=examples_cache == "on", as_json=as_json)
         return
     _prepare(plots, out_file)
     chosen, file, loaded = _load(runtime, schema, labels, samples, examples)
-    chosen = _asked_with(chosen, shots)
+    chosen = _asked_with(chosen, shots=shots, examples_cache=examples_cache)
     warn_of_placeholder(runtime)
     evaluated = _evaluate(runtime, chosen, loaded, limit)
     made = report(evaluated)
@@ -115,15 +121,25 @@ def _load(
     return schema, file, loaded
 
 
-def _asked_with(schema: Schema, shots: Shots | None) -> Schema:
-    """The schema with its examples chosen in another way, which is a version of its own."""
-    if shots is None:
+def _runtime(model: str | None, cycles: str | None) -> Runtime:
+    changed = {name: value for name, value in (("model", model), ("cycles", cycles)) if value}
+    if changed:
+        set_runtime(Runtime(get_settings().model_copy(update=changed)))
+    return get_runtime()
+
+
+def _asked_with(schema: Schema, **settings: str | None) -> Schema:
+    """The schema asked for in another way, which is a version of its own."""
+    changed = {name: value for name, value in settings.items() if value is not None}
+    if not changed:
         return schema
-    return Schema(schema.model, schema.examples, schema.settings.model_copy(update={"shots": shots}))
+    return Schema(schema.model, schema.examples, schema.settings.model_copy(update=changed))
 
 
 def _title(schema: Schema, file: Path, runtime: Runtime) -> str:
     examples = f"the {schema.settings.shots} of {len(schema.examples)} examples"
+    if schema.settings.examples_cache == "on":
+        examples += ", shared"
     return f"{schema.name}, {file.name}, checkpoint {runtime.checkpoint.name}, {examples}"
 
 

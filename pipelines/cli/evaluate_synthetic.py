@@ -9,7 +9,7 @@ from workers.prompt import Envelope
 from workers.runtime import Runtime
 
 
-def measure_synthetic(runtime: Runtime, kind: str, number: int, *, as_json: bool) -> None:
+def measure_synthetic(runtime: Runtime, kind: str, number: int, *, is_shared: bool, as_json: bool) -> None:
     """Extract synthetic documents of a kind, and print what is right."""
     with counting(f"eval {kind}", number) as advance:
         made = synthetic_report(
@@ -18,6 +18,7 @@ def measure_synthetic(runtime: Runtime, kind: str, number: int, *, as_json: bool
                 Envelope(conditions=runtime.settings.condition_tokens),
                 recipe=kind,
                 number=number,
+                is_shared=is_shared,
                 batch_size=runtime.settings.batch_size,
                 on_answered=advance,
             )

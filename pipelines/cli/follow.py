@@ -1,4 +1,4 @@
-"""Watching a batch until it has ended."""
+"""Watching batches until they have ended."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,11 +10,13 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy import Connection
 
 from pipelines.cli.console import err, out, table
@@ -48,21 +50,44 @@ def follow(
     with_workers: bool = False,
 ) -> None:
     """Show progress, rate, time left and failures until every document of the batch has ended, or `is_over`."""
-    bar = Progress(*_COLUMNS, console=err, auto_refresh=False)
-    task = bar.add_task(f"batch {batch_id}", total=None, counts="", rate="")
-    with Live(bar, console=err, refresh_per_second=4) as live:
+
+    def read(conn: Connection) -> list[ledger.Progress]:
+        return [ledger.progress(conn, batch_id)]
+
+    _show(runtime, read, is_over=is_over, with_workers=with_workers)
+
+
+def follow_all(runtime: Runtime) -> list[int]:
+    """The same for the newest batches and the workers until no batch is open; the ids of those that were."""
+    seen: set[int] = set()
+
+    def read(conn: Connection) -> list[ledger.Progress]:
+        newest = ledger.list_batches(conn)
+        seen.update(batch.batch_id for batch in newest if not batch.finished)
+        return [batch for batch in reversed(newest) if batch.batch_id in seen]
+
+    _show(runtime, read, is_over=lambda: False, with_workers=True)
+    return sorted(seen)
+
+
+def _show(
+    runtime: Runtime,
+    read: Callable[[Connection], Sequence[ledger.Progress]],
+    *,
+    is_over: Callable[[], bool],
+    with_workers: bool,
+) -> None:
+    bars = _Bars()
+    with Live(bars.progress, console=err, refresh_per_second=4) as live:
         while True:
             over = is_over()
             begun = time.monotonic()
             with reading(runtime.store) as conn:
-                now = ledger.progress(conn, batch_id)
-                parts = _details(conn, batch_id, with_workers=with_workers) if err.is_terminal else []
-            ended = now.total - now.queued - now.leased
-            speed = bar.tasks[task].speed
-            rate = f"{speed:.1f}/s" if speed else ""
-            bar.update(task, total=now.total, completed=ended, counts=counts(now), rate=rate)
-            live.update(Group(bar, *parts), refresh=True)
-            if now.finished or over:
+                batches = read(conn)
+                parts = _details(conn, batches, with_workers=with_workers) if err.is_terminal else []
+            bars.update(batches)
+            live.update(Group(bars.progress, *parts), refresh=True)
+            if over or all(batch.finished for batch in batches):
                 break
             time.sleep(max(POLL_S, (time.monotonic() - begun) / _ASKING))
     if not err.is_terminal:
@@ -70,11 +95,45 @@ def follow(
         err.line()
 
 
-def _details(conn: Connection, batch_id: int, *, with_workers: bool) -> list[Table]:
-    reasons = ledger.failures_by_reason(conn, batch_id)
-    parts = [_reasons_table(reasons)] if reasons else []
-    if with_workers and (workers := roster.list_workers(conn)):
-        parts.append(workers_table(workers))
+class _Bars:
+    """A line for every batch: how far it is, its rate, the time left, and where its documents are."""
+
+    def __init__(self) -> None:
+        self.progress = Progress(*_COLUMNS, console=err, auto_refresh=False)
+        self._tasks: dict[int, TaskID] = {}
+
+    def update(self, batches: Sequence[ledger.Progress]) -> None:
+        for now in batches:
+            if now.batch_id not in self._tasks:
+                name = f"batch {now.batch_id} {now.schema}"
+                self._tasks[now.batch_id] = self.progress.add_task(name, total=None, counts="", rate="")
+            task = self._tasks[now.batch_id]
+            ended = now.total - now.queued - now.leased
+            self.progress.update(task, total=now.total, completed=ended, counts=_told(now))
+            speed = next(each.speed for each in self.progress.tasks if each.id == task)
+            self.progress.update(task, rate=f"{speed:.1f}/s" if speed else "")
+
+
+def _told(now: ledger.Progress) -> str:
+    if now.abandoned:
+        return f"{counts(now)}; whoever enqueued it is gone"
+    return counts(now) if now.sealed else f"{counts(now)}; more are being enqueued"
+
+
+def _details(
+    conn: Connection, batches: Sequence[ledger.Progress], *, with_workers: bool
+) -> list[Table | Text]:
+    parts: list[Table | Text] = [
+        _reasons_table(reasons, f"batch {batch.batch_id}")
+        for batch in batches
+        if (reasons := ledger.failures_by_reason(conn, batch.batch_id))
+    ]
+    if with_workers:
+        workers = roster.list_workers(conn)
+        parts += [workers_table(workers)] if workers else []
+        at_work = {worker.checkpoint for worker in workers if not worker.is_silent}
+        missing = {batch.checkpoint for batch in batches if batch.queued} - at_work
+        parts += [Text(f"no worker has {name}: start `gleaner worker`", "yellow") for name in sorted(missing)]
     return parts
 
 
@@ -102,9 +161,11 @@ def summarize(runtime: Runtime, batch_id: int) -> None:
         out.print(_reasons_table(reasons))
 
 
-def _reasons_table(reasons: Sequence[ledger.Reason]) -> Table:
+def _reasons_table(reasons: Sequence[ledger.Reason], title: str | None = None) -> Table:
     rows = [(r.state, r.code, r.count, _shortened(r.example)) for r in reasons]
-    return table(("state", "reason", "documents", "for example"), rows)
+    made = table(("state", "reason", "documents", "for example"), rows)
+    made.title = title
+    return made
 
 
 def _shortened(text: str, most: int = 160) -> str:

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli.console import err, out, table
-from pipelines.cli.follow import counts, follow, summarize
-from workers.runtime import get_runtime
+from pipelines.cli.follow import counts, follow, follow_all, summarize
+from workers.runtime import Runtime, get_runtime
 from workers.store import progress as ledger
 from workers.store.questions import ask
 from workers.store.session import reading
@@ -27,30 +27,34 @@ class Format(StrEnum):
 
 def status(
     batch: Annotated[int | None, typer.Argument(help="Batch id; the newest batches if left out.")] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Follow the batch until it has ended.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow what is open until it has ended.")] = False,
 ) -> None:
     """Show how far batches are, and why documents failed.
 
     Example: gleaner status 12 --watch
     """
     runtime = get_runtime()
+    if watch and batch is None:
+        watched = follow_all(runtime)
+        for each in watched:
+            summarize(runtime, each)
+        if not watched:
+            out.print("no batch is open")
+    elif watch and batch is not None:
+        follow(runtime, batch, with_workers=True)
+    if batch is not None:
+        summarize(runtime, batch)
+    elif not watch:
+        _list_batches(runtime)
+
+
+def _list_batches(runtime: Runtime) -> None:
     with reading(runtime.store) as conn:
         newest = ledger.list_batches(conn)
-    if batch is None and not watch:
-        rows = [
-            (b.batch_id, b.schema, b.created_at.strftime("%Y-%m-%d %H:%M"), b.total, counts(b))
-            for b in newest
-        ]
-        out.print(table(("batch", "schema", "created (UTC)", "documents", "where they are"), rows))
-        return
-    if batch is None:
-        if not newest:
-            out.print("there is no batch yet")
-            return
-        batch = newest[0].batch_id
-    if watch:
-        follow(runtime, batch, with_workers=True)
-    summarize(runtime, batch)
+    rows = [
+        (b.batch_id, b.schema, b.created_at.strftime("%Y-%m-%d %H:%M"), b.total, counts(b)) for b in newest
+    ]
+    out.print(table(("batch", "schema", "created (UTC)", "documents", "where they are"), rows))
 
 
 def query(

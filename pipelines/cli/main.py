@@ -5,11 +5,27 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli import beat, db, demo, doctor, evaluate, jobs, look, report, schema_commands, train, work
+from pipelines.cli import (
+    beat,
+    db,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    jobs,
+    look,
+    pipeline_commands,
+    reextract,
+    report,
+    schema_commands,
+    train,
+    work,
+)
 from pipelines.cli.console import say
 from schemas.errors import GleanerError
 from workers.logs import configure_logs
 from workers.settings import get_settings
+from workers.traces import start_tracing
 
 app = typer.Typer(
     name="gleaner",
@@ -23,15 +39,18 @@ app.command()(demo.demo)
 app.command()(work.run)
 app.command()(work.enqueue)
 app.command()(work.worker)
+app.command()(reextract.reextract)
 app.command()(beat.beat)
 app.command()(look.status)
 app.command()(jobs.workers)
 app.command()(look.query)
+app.command()(export.export)
 app.command()(report.report)
 app.command("eval")(evaluate.measure)
 app.command()(train.train)
 app.command()(doctor.doctor)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(pipeline_commands.app, name="pipelines")
 app.add_typer(schema_commands.app, name="schemas")
 app.add_typer(db.app, name="db")
 
@@ -41,6 +60,7 @@ def _root(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
 ) -> None:
     configure_logs(get_settings())
+    start_tracing(get_settings())
 
 
 def main() -> None:

@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.console import err, out, say, table
+from pipelines.compare import Difference
 from schemas.base import schema_form
 from schemas.errors import TableError
 from schemas.forms import Form, Leaf, ListForm, ObjectForm
 from schemas.registry import Registry
 from workers.runtime import get_runtime
-from workers.store import records
+from workers.store import records, revisions, versions
+from workers.store.session import reading
 
 app = typer.Typer(no_args_is_help=True, help="What can be extracted.\n\nExample: gleaner schemas list")
 
@@ -77,6 +79,59 @@ def check(
         say(f"{len(faults)} faults;", "red", "correct these lines and check again.")
         raise typer.Exit(1)
     out.print(f"{', '.join(names)}: no faults")
+
+
+@app.command()
+def diff(name: Annotated[str, typer.Argument(help="Schema name.")]) -> None:
+    """Say what changed since a schema was last used, and what of that is extracted again.
+
+    Example: gleaner schemas diff invoice
+    """
+    runtime = get_runtime()
+    schema = runtime.registry.get(name)
+    with reading(runtime.store) as conn:
+        stored = versions.in_use(conn, name)
+    if stored is None:
+        out.print(f"{name} was not used yet")
+    elif stored.digest == schema.digest:
+        out.print(f"{name} is version {schema.digest[:12]} still: nothing changed")
+    else:
+        out.print(f"{name}: version {stored.digest[:12]} -> {schema.digest[:12]}")
+        _show_difference(Difference(stored, schema))
+
+
+@app.command()
+def migrate(name: Annotated[str, typer.Argument(help="Schema name.")]) -> None:
+    """Write the revision that makes a schema's tables what it is now; `gleaner db upgrade` runs it.
+
+    Example: gleaner schemas migrate invoice
+    """
+    runtime = get_runtime()
+    schema = runtime.registry.get(name)
+    tables = records.tables(schema.name, schema.form)
+    written = revisions.write(runtime.store, runtime.settings.revisions, tables)
+    if written is None:
+        out.print(f"the tables of {name} are as they should be, or not made yet")
+        return
+    out.print(written.read_text(encoding="utf-8").partition('"""')[2].partition('"""')[0].strip())
+    out.print(f"read {written}, then run `gleaner db upgrade`", soft_wrap=True)
+
+
+def _show_difference(difference: Difference) -> None:
+    rows = [
+        (change.path, change.kind, change.was, "yes" if change.is_asked else "no")
+        for change in difference.changes
+    ]
+    if rows:
+        out.print(table(("field", "what happened", "was", "extracted again"), rows))
+    if difference.other_examples:
+        out.print("examples: other ones, also of fields that did not change")
+    if difference.settings:
+        out.print(f"settings: {', '.join(difference.settings)}")
+    if difference.is_only_in_rules:
+        out.print(
+            "only descriptions, the order of fields, constraints or validators: records are checked anew"
+        )
 
 
 def _table_faults(registry: Registry, name: str) -> list[str]:

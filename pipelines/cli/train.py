@@ -54,6 +54,12 @@ def train(
     max_tokens: Annotated[
         int | None, typer.Option(help="Longest prompt and answer; default: the model's positions.")
     ] = None,
+    examples_block: Annotated[
+        bool | None,
+        typer.Option(
+            "--examples-block", help="Ask for several documents behind one block of examples that sees none."
+        ),
+    ] = None,
     lr: Annotated[
         float | None, typer.Option(help="Highest learning rate; default 3e-5, from scratch 1e-3.")
     ] = None,
@@ -102,6 +108,7 @@ def train(
         "tokens_per_batch": tokens_per_batch,
         "accumulate": accumulate,
         "max_tokens": max_tokens,
+        "examples_block": examples_block,
         "lr": lr,
         "warmup": warmup,
         "ema": ema,

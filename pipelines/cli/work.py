@@ -14,8 +14,8 @@ from rich.text import Text
 from pipelines.cli.console import err, out, say
 from pipelines.cli.follow import follow, summarize
 from pipelines.export import export, writer
-from pipelines.ingest import IngestOptions, ingest
-from pipelines.readers import Limits, Read, read
+from pipelines.ingest import IngestOptions, ingest, limits_of
+from pipelines.readers import Read, read
 from pipelines.sources.files import FileSource
 from schemas.base import Schema
 from schemas.errors import BrokerAwayError, ConfigurationError
@@ -36,6 +36,13 @@ MaxFailures = Annotated[
     str | None, typer.Option(help="Stop the batch once more than this share has failed, as 20%.")
 ]
 Backfill = Annotated[bool, typer.Option("--backfill", help="Let everything else go first.")]
+
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=65535, help="Where Prometheus finds metrics; of --devices the first, the others follow."
+    ),
+]
 
 INTERRUPTED = 130
 
@@ -128,6 +135,7 @@ def worker(
             help="Most memory of the KV cache, as 4GB; default GLEANER_KV_MEMORY.",
         ),
     ] = None,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """Load the checkpoint once and work jobs off until stopped (SIGTERM hands back what has not started).
 
@@ -138,8 +146,11 @@ def worker(
         given = {"--model": model, "--concurrency": concurrency, "--kv-memory": kv_memory}
         arguments = [str(part) for pair in given.items() if pair[1] is not None for part in pair]
         command = [sys.executable, "-m", "pipelines.cli", "worker", *arguments]
-        raise typer.Exit(fleet.Fleet(fleet.devices(devices), command).run())
-    runtime = _runtime(model=model, device=device, concurrency=concurrency, kv_memory=kv_memory)
+        port = metrics_port or get_settings().metrics_port
+        raise typer.Exit(fleet.Fleet(fleet.devices(devices), command, metrics_port=port).run())
+    runtime = _runtime(
+        model=model, device=device, concurrency=concurrency, kv_memory=kv_memory, metrics_port=metrics_port
+    )
     require_broker(runtime.settings, "worker", "`gleaner run` works without one")
     raise typer.Exit(serve(runtime))
 
@@ -175,13 +186,8 @@ def ingest_paths(
 
 def read_all(source: FileSource, settings: Settings, text_column: str | None) -> Iterator[Read]:
     """Every document of a source, or the reason why there is none."""
-    limits = Limits(
-        max_bytes=settings.max_bytes,
-        max_pages=settings.max_pages,
-        max_chars=settings.max_chars,
-    )
     for file in source:
-        yield from read(file, text_column=text_column, limits=limits)
+        yield from read(file, text_column=text_column, limits=limits_of(settings))
 
 
 def work_with_progress(runtime: Runtime, batch_id: int) -> None:
@@ -220,12 +226,18 @@ def _share(given: str | None) -> float | None:
     return share
 
 
-def _runtime(**overrides: object) -> Runtime:
+def runtime_with(**overrides: object) -> Runtime:
+    """The runtime of this process, with what is not None in place of its settings."""
     given = {name: value for name, value in overrides.items() if value is not None}
     if given:
         set_runtime(Runtime(get_settings().model_copy(update=given)))
-    warn_of_placeholder(get_runtime())
     return get_runtime()
+
+
+def _runtime(**overrides: object) -> Runtime:
+    runtime = runtime_with(**overrides)
+    warn_of_placeholder(runtime)
+    return runtime
 
 
 def require_broker(settings: Settings, command: str, instead: str) -> None:

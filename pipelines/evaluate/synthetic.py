@@ -40,10 +40,13 @@ def answer(
     recipe: str,
     number: int,
     seed: int = 0,
+    is_shared: bool = False,
     batch_size: int = 16,
     on_answered: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Answered]:
     """Extract the first documents of a recipe's evaluation split, and judge the answers.
+
+    With `is_shared` the examples are a block that does not see the document.
 
     Raises:
         ConfigurationError: there is no such recipe.
@@ -51,7 +54,9 @@ def answer(
     """
     tasks = islice(Synthetic(recipe=recipe, seed=seed).tasks("eval"), number)
     while batch := list(islice(tasks, batch_size)):
-        completions = engine.complete([_request(task, engine, envelope) for task in batch])
+        completions = engine.complete(
+            [_request(task, engine, envelope, is_shared=is_shared) for task in batch]
+        )
         for task, completion in zip(batch, completions, strict=True):
             yield Answered(task=task, completion=completion, judgements=tuple(_judge(task, completion)))
         on_answered(len(batch))
@@ -68,7 +73,7 @@ def synthetic_report(answered: Iterable[Answered]) -> SyntheticReport:
     )
 
 
-def _request(task: Task, engine: Engine, envelope: Envelope) -> Request:
+def _request(task: Task, engine: Engine, envelope: Envelope, *, is_shared: bool) -> Request:
     prompter = Prompter(task.schema, engine.tokenizer, engine.max_positions, envelope)
     prompt = prompter.build(task.example.text, task.step)
     if prompt is None:
@@ -81,6 +86,8 @@ def _request(task: Task, engine: Engine, envelope: Envelope) -> Request:
         document=task.example.text,
         form=task.schema.form,
         max_new_tokens=prompter.max_new_tokens,
+        examples=[task.schema.examples[number] for number in prompt.shots],
+        num_shared=prompt.num_shared if is_shared else 0,
     )
 
 

@@ -1,12 +1,11 @@
 """Files to documents: bytes in, one text or one reason out for each."""
 
-import warnings
 from collections.abc import Iterator
 
 from pipelines.readers import formats
 from pipelines.readers.base import Limits, Read, reasons, too_large
+from pipelines.readers.isolate import PARSER
 from pipelines.readers.rows import read_rows
-from pipelines.readers.text import stored
 from pipelines.sources.base import File
 from schemas.errors import DocumentError
 
@@ -18,9 +17,9 @@ _CHUNK_BYTES = 1 << 20
 
 
 def read(file: File, *, text_column: str | None = None, limits: Limits = _DEFAULT) -> Iterator[Read]:
-    """At least one Read of a file, and one for each row of csv, tsv and jsonl; never an exception.
+    """At least one Read of a file, and one for each row of csv, tsv, jsonl and parquet; never an exception.
 
-    `text_column` names the column that is the text of a row. Without it a csv row becomes `column: value`
+    `text_column` names the column that is the text of a row. Without it a csv or parquet row becomes `column: value`
     lines, and a jsonl row gives its "text". MemoryError alone is passed on.
     """
     kind = formats.SUFFIXES.get(file.suffix, formats.UNKNOWN)
@@ -59,10 +58,8 @@ def _fetch(file: File, num_bytes: int) -> bytes:
 
 def _document(file: File, data: bytes, limits: Limits) -> Read:
     kind = formats.media_type(data, file.suffix)
+    text_of = PARSER.text_of if formats.is_isolated(kind) else formats.text_of
     try:
-        form = formats.format_of(kind, data)
-        with reasons(form.name), warnings.catch_warnings(action="ignore"):
-            text = stored(form.text_of(data, limits), limits)
-        return Read.done(file.origin, kind, text)
+        return Read.done(file.origin, kind, text_of(data, kind, limits))
     except DocumentError as error:
         return Read.failed(file.origin, kind, error, data)

@@ -1,12 +1,15 @@
 """What a reader gives, its limits, and how a parser's exception becomes a reason."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 
 from pipelines.sources.base import hide_passwords
 from schemas.errors import DocumentError, DocumentTooLargeError, UnreadableDocumentError
+
+TEXT_COLUMN_HINT = "Name the column that holds the text: --text-column."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +19,9 @@ class Limits:
     max_bytes: int = 20_000_000
     max_pages: int = 500
     max_chars: int = 2_000_000
+    # of a parser's process: seconds of a processor, bytes
+    max_parse_s: float = 60.0
+    max_parse_memory: int = 2_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +36,8 @@ class Read:
     # SHA-256 as hexadecimal digits, of the text; without one, of the reason and the bytes (or the origin)
     content_hash: str
     error: DocumentError | None
+    # of the document that it came with, as an attachment does with its message
+    parent_origin: str | None = None
 
     @classmethod
     def done(cls, origin: str, media_type: str, text: str) -> "Read":
@@ -66,6 +74,18 @@ def first_line(error: Exception) -> str:
     text = hide_passwords((error.strerror if isinstance(error, OSError) else None) or str(error))
     line = next(iter(text.strip().splitlines()), "") or type(error).__name__
     return "".join(char if char.isprintable() else "?" for char in line[:200]).rstrip(".")
+
+
+def lines_of(pairs: Iterable[tuple[str, str]]) -> str:
+    """A row as `column: value` lines of those that hold something."""
+    return "\n".join(f"{name}: {value}" for name, value in pairs if value.strip())
+
+
+def no_column(name: str, columns: Iterable[str]) -> UnreadableDocumentError:
+    """The error for rows without this column."""
+    shown = ", ".join(repr(column) for column in islice(columns, 20))
+    said = f"There is no column {name!r}; there are: {shown or 'none'}."
+    return UnreadableDocumentError(said, hint=TEXT_COLUMN_HINT)
 
 
 def too_large(size: int, unit: str, limit: str, allowed: int) -> DocumentTooLargeError:

@@ -1,10 +1,11 @@
 """Which format a file has, and who reads it."""
 
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 from pipelines.readers import mail, pdf, text, webpage, word
-from pipelines.readers.base import Limits
+from pipelines.readers.base import Limits, reasons
 from schemas.errors import EncryptedDocumentError, UnsupportedFormatError
 
 HEAD_BYTES = 65_536
@@ -16,6 +17,7 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 CSV = "text/csv"
 TSV = "text/tab-separated-values"
 JSONL = "application/jsonl"
+PARQUET = "application/vnd.apache.parquet"
 _ZIP = "application/zip"
 _OLE = "application/x-ole-storage"
 
@@ -33,8 +35,9 @@ SUFFIXES = {
     ".tsv": TSV,
     ".jsonl": JSONL,
     ".ndjson": JSONL,
+    ".parquet": PARQUET,
 }
-ROWS = frozenset({CSV, TSV, JSONL})
+ROWS = frozenset({CSV, TSV, JSONL, PARQUET})
 
 _SIGNATURES = {
     b"%PDF-": PDF,
@@ -56,6 +59,7 @@ class Format(NamedTuple):
 
     name: str
     text_of: Callable[[bytes, Limits], str]
+    is_isolated: bool = True
 
 
 def _plain(data: bytes, limits: Limits) -> str:
@@ -63,8 +67,8 @@ def _plain(data: bytes, limits: Limits) -> str:
 
 
 _FORMATS = {
-    PLAIN: Format("The text", _plain),
-    "text/markdown": Format("The text", _plain),
+    PLAIN: Format("The text", _plain, is_isolated=False),
+    "text/markdown": Format("The text", _plain, is_isolated=False),
     HTML: Format("The page", webpage.text_of),
     "message/rfc822": Format("The email", mail.text_of),
     PDF: Format("The PDF", pdf.text_of),
@@ -107,3 +111,19 @@ def format_of(kind: str, data: bytes) -> Format:
         hint=step,
         media_type=kind,
     )
+
+
+def text_of(data: bytes, kind: str, limits: Limits) -> str:
+    """The text of a document of this media type as it is stored.
+
+    Raises:
+        DocumentError: it has none.
+    """
+    form = format_of(kind, data)
+    with reasons(form.name), warnings.catch_warnings(action="ignore"):
+        return text.stored(form.text_of(data, limits), limits)
+
+
+def is_isolated(kind: str) -> bool:
+    """Whether its parser may hang, crash or fill the memory, and so runs in a process of its own."""
+    return kind in _FORMATS and _FORMATS[kind].is_isolated

@@ -20,12 +20,21 @@ _ENDLESS_HEADER = re.compile(rb"^content-[\w-]+:(?:[^\n]|\n[ \t]){20000}", re.IG
 
 def text_of(data: bytes, limits: Limits) -> str:
     """Header lines, a blank line, and the plain body, or the visible text of the HTML one."""
+    message = parsed(data)
+    headers = [f"{name}: {value}" for name in _HEADERS if (value := _header(message, name))]
+    return ("\n".join(headers) + "\n\n" + _body(message)).strip("\n")
+
+
+def parsed(data: bytes) -> Message:
+    """The message of these bytes.
+
+    Raises:
+        UnreadableDocumentError: it would take for ever.
+    """
     if _ENDLESS_HEADER.search(data) or data.count(b"\n--") > _MAX_PARTS:
         raise UnreadableDocumentError("The email has an endless header or too many parts.")
     # the older of the two policies: that of today parses every address, in quadratic time
-    message = email.message_from_bytes(data)
-    headers = [f"{name}: {value}" for name in _HEADERS if (value := _header(message, name))]
-    return ("\n".join(headers) + "\n\n" + _body(message)).strip("\n")
+    return email.message_from_bytes(data)
 
 
 def _header(message: Message, name: str) -> str:

@@ -1,15 +1,25 @@
-"""csv, tsv and jsonl: each row is a document. The file is never loaded whole."""
+"""csv, tsv, jsonl and parquet: each row is a document. The file is never loaded whole."""
 
 import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
-from pipelines.readers.base import Limits, Read, first_line, reasons, too_large
-from pipelines.readers.formats import JSONL, TSV
+from pipelines.readers import parquet
+from pipelines.readers.base import (
+    TEXT_COLUMN_HINT,
+    Limits,
+    Read,
+    first_line,
+    lines_of,
+    no_column,
+    reasons,
+    too_large,
+)
+from pipelines.readers.formats import JSONL, PARQUET, TSV
 from pipelines.readers.text import decode, encoding_of, stored
 from pipelines.sources.base import File
 from schemas.errors import DocumentError, EmptyDocumentError, UnreadableDocumentError
@@ -17,7 +27,6 @@ from schemas.errors import DocumentError, EmptyDocumentError, UnreadableDocument
 _DELIMITERS = ",;\t|"
 # bytes that are not UTF-8, as `surrogateescape` hands them on
 _ESCAPED = re.compile("[\udc80-\udcff]")
-_HINT = "Name the column that holds the text: --text-column."
 _MIN_FIELD_SIZE = 131_072
 
 Texts = Iterator[str | DocumentError]
@@ -33,9 +42,8 @@ def read_rows(
     """
     number = 0
     try:
-        sample = decode(head)
-        with reasons("The file"), _opened(file, head) as stream:
-            for number, found in enumerate(_texts(stream, media_type, sample, text_column, limits), start=1):
+        with reasons("The file"), _texts_of(file, media_type, head, text_column, limits) as texts:
+            for number, found in enumerate(texts, start=1):
                 yield _row(f"{file.origin}#row={number}", media_type, found, limits)
         if not number:
             raise EmptyDocumentError("There are no rows in it.")
@@ -50,6 +58,19 @@ def _row(origin: str, media_type: str, found: str | DocumentError, limits: Limit
         return Read.done(origin, media_type, stored(found, limits))
     except DocumentError as error:
         return Read.failed(origin, media_type, error)
+
+
+@contextmanager
+def _texts_of(
+    file: File, media_type: str, head: bytes, text_column: str | None, limits: Limits
+) -> Iterator[Texts]:
+    if media_type == PARQUET:
+        with file.open() as data:
+            yield parquet.texts(data, text_column)
+    else:
+        sample = decode(head)
+        with _opened(file, head) as stream:
+            yield _texts(stream, media_type, sample, text_column, limits)
 
 
 def _opened(file: File, head: bytes) -> io.TextIOWrapper:
@@ -131,13 +152,8 @@ def _delimiter(sample: str) -> str:
 def _header(table: Iterator[list[str]], text_column: str | None) -> list[str]:
     header = [name.strip() or f"column {i}" for i, name in enumerate(next(table, []), start=1)]
     if header and text_column is not None and text_column not in header:
-        raise _no_column(text_column, header)
+        raise no_column(text_column, header)
     return header
-
-
-def _no_column(name: str, columns: Iterable[str]) -> DocumentError:
-    shown = ", ".join(repr(column) for column in islice(columns, 20))
-    return UnreadableDocumentError(f"There is no column {name!r}; there are: {shown or 'none'}.", hint=_HINT)
 
 
 def _cells_text(header: list[str], cells: list[str], text_column: str | None) -> str:
@@ -149,7 +165,7 @@ def _cells_text(header: list[str], cells: list[str], text_column: str | None) ->
         )
     if text_column is None:
         pairs = zip(header, cells, strict=False)
-        return "\n".join(f"{name}: {value}" for name, value in pairs if value.strip())
+        return lines_of(pairs)
     column = header.index(text_column)
     if column >= len(cells):
         raise UnreadableDocumentError(f"The row ends before its column {text_column!r}.")
@@ -162,10 +178,10 @@ def _object_text(line: str, text_column: str) -> str:
     if not isinstance(row, dict):
         raise UnreadableDocumentError("The row is not a JSON object.", hint='Write {"text": "..."}.')
     if text_column not in row:
-        raise _no_column(text_column, row)
+        raise no_column(text_column, row)
     value = row[text_column]
     if not isinstance(value, str | None):
         raise UnreadableDocumentError(
-            f"The column {text_column!r} holds no text but {type(value).__name__}.", hint=_HINT
+            f"The column {text_column!r} holds no text but {type(value).__name__}.", hint=TEXT_COLUMN_HINT
         )
     return value or ""

@@ -8,6 +8,7 @@ from typing import Any
 import docx
 from docx.opc.constants import RELATIONSHIP_TYPE
 from docx.oxml.ns import qn
+from lxml import etree  # type: ignore[import-untyped]
 
 from pipelines.readers.base import Limits, too_large
 
@@ -25,12 +26,22 @@ _SKIPPED = {qn("w:pPr"), qn("w:rPr"), "{http://schemas.openxmlformats.org/markup
 def text_of(data: bytes, limits: Limits) -> str:
     """Paragraphs as lines, table rows as lines of cells separated by tabs."""
     _check_inflation(data, limits)
-    # python-docx parses without entities and network
-    document = docx.Document(io.BytesIO(data))
+    document = _opened(data)
     headers = _related(document, RELATIONSHIP_TYPE.HEADER)
     footers = _related(document, RELATIONSHIP_TYPE.FOOTER)
     parts = [*headers, document.element.body, *footers]
     return "\n".join(text for part in parts if (text := "".join(_pieces(part)).strip("\n")))
+
+
+def _opened(data: bytes) -> Any:
+    try:
+        # python-docx parses without entities and network
+        return docx.Document(io.BytesIO(data))
+    except etree.XMLSyntaxError as exc:
+        # all that lxml says when libxml2 is given no memory
+        if str(exc.msg).startswith("unknown error"):
+            raise MemoryError from exc
+        raise
 
 
 def _check_inflation(data: bytes, limits: Limits) -> None:

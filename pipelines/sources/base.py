@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import BinaryIO, Protocol
 
@@ -19,6 +20,11 @@ class File:
     size: int | None
     # may raise anything: the readers make it the document's reason
     opener: Callable[[], BinaryIO]
+    # another one when the bytes may be others: a modification time or an etag; None where nobody knows
+    version: str | None = None
+    modified_at: datetime | None = None
+    # its extension says the format where the origin does not
+    name: str | None = None
 
     def open(self) -> BinaryIO:
         """The bytes from their start, as often as it is called."""
@@ -28,7 +34,7 @@ class File:
     def suffix(self) -> str:
         """The extension in lower case, as `.pdf`; empty if there is none."""
         is_web = self.origin.startswith(("http://", "https://"))
-        name = re.split(r"[?#]", self.origin, maxsplit=1)[0] if is_web else self.origin
+        name = self.name or (re.split(r"[?#]", self.origin, maxsplit=1)[0] if is_web else self.origin)
         return PurePosixPath(name.partition("::")[0] if "://" in name else name).suffix.lower()
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -32,31 +33,31 @@ class FileSource:
     fails with its reason.
 
     Raises:
-        ConfigurationError: a path does not exist, or a glob matches no file.
+        ConfigurationError: a path does not exist, or a glob matches no file (`may_be_empty`: that is all right).
     """
 
-    def __init__(self, paths: Sequence[str | os.PathLike[str]]) -> None:
+    def __init__(self, paths: Sequence[str | os.PathLike[str]], *, may_be_empty: bool = False) -> None:
         if not paths:
             raise ConfigurationError("There is no path to read from.", hint=_ALLOWED)
-        self._parts = [_part(os.fspath(path)) for path in paths]
+        self._parts = [_part(os.fspath(path), may_be_empty=may_be_empty) for path in paths]
 
     def __iter__(self) -> Iterator[File]:
         for part in self._parts:
             yield from part()
 
 
-def _part(path: str) -> Callable[[], Iterator[File]]:
+def _part(path: str, *, may_be_empty: bool) -> Callable[[], Iterator[File]]:
     if path.startswith("file://"):
         path = path.removeprefix("file://")
     if os.path.lexists(path):
         return partial(_walk, str(Path(path).absolute()))
     if _URL.match(path):
-        return remote.find(path)
+        return remote.find(path, may_be_empty=may_be_empty)
     if not glob.has_magic(path):
         raise ConfigurationError(f"There is no file or directory {path!r}.", hint=_ALLOWED, path=path)
     # names are all that is held of a glob; pathlib's would take hidden files and refuse absolute patterns
     names = sorted(name for name in glob.iglob(path, recursive=True) if not Path(name).is_dir())  # noqa: PTH207
-    if not names:
+    if not names and not may_be_empty:
         raise ConfigurationError(
             f"No file matches {path!r}.", hint="`*` does not cross directories; `**/` does.", path=path
         )
@@ -84,7 +85,13 @@ def _walk(root: str) -> Iterator[File]:
             yield File(origin=_origin(path), size=None, opener=partial(fail, error))
             continue
         if not is_directory:
-            yield File(origin=_origin(path), size=status.st_size, opener=partial(_open, path))
+            yield File(
+                origin=_origin(path),
+                size=status.st_size,
+                opener=partial(_open, path),
+                version=str(status.st_mtime_ns),
+                modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
+            )
 
 
 def _children(directory: str) -> list[str]:

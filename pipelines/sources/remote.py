@@ -2,14 +2,20 @@
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
 
+from dateutil.parser import parse
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 
 from pipelines.sources.base import File, fail, hide_passwords
 from schemas.errors import ConfigurationError
+
+# by which file systems tell that a file was written anew, the surest first
+_MOMENTS = ("LastModified", "Last-Modified", "last_modified", "updated", "mtime", "created")
+_VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "Content-MD5", "sha", *_MOMENTS)
 
 
 class _Entry(NamedTuple):
@@ -18,21 +24,26 @@ class _Entry(NamedTuple):
     path: str
     is_directory: bool
     size: int | None
+    version: str | None
+    modified_at: datetime | None
 
     @property
     def is_hidden(self) -> bool:
         return self.path.rpartition("/")[2].startswith(".")
 
 
-def find(url: str) -> Callable[[], Iterator[File]]:
+def find(url: str, *, may_be_empty: bool = False) -> Callable[[], Iterator[File]]:
     """The files at a URL, under it, or that match it, to be iterated any number of times.
 
     Raises:
-        ConfigurationError: nothing is there, or its file system cannot be used.
+        ConfigurationError: nothing is there (`may_be_empty`: a pattern may match nothing), or its file system cannot
+            be used.
     """
     shown = hide_passwords(url)
     try:
         files, path = url_to_fs(url)
+        # file systems live as long as the process, and remember what they listed
+        files.invalidate_cache()
         roots = _roots(files, path, is_web=url.startswith(("http://", "https://")))
     except FileNotFoundError as exc:
         raise ConfigurationError(
@@ -45,7 +56,7 @@ def find(url: str) -> Callable[[], Iterator[File]]:
             hint="Check the address, credentials and packages.",
             path=shown,
         ) from exc
-    if not roots:
+    if not roots and not may_be_empty:
         raise ConfigurationError(
             f"No file matches {shown}.", hint="`*` does not cross directories; `**/` does.", path=shown
         )
@@ -61,7 +72,23 @@ def _roots(files: AbstractFileSystem, path: str, *, is_web: bool) -> list[_Entry
 
 
 def _entry(info: dict[str, Any]) -> _Entry:
-    return _Entry(info["name"], info["type"] == "directory", info.get("size"))
+    version = next((str(info[name]) for name in _VERSIONS if info.get(name)), None)
+    moment = next((info[name] for name in _MOMENTS if info.get(name)), None)
+    return _Entry(info["name"], info["type"] == "directory", info.get("size"), version, _moment(moment))
+
+
+def _moment(value: Any) -> datetime | None:
+    """What a file system says of a time: a datetime, seconds since 1970, or a text as in HTTP or ISO 8601."""
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC)
+    if isinstance(value, str):
+        try:
+            value = parse(value)
+        except (ValueError, OverflowError):
+            return None
+    if not isinstance(value, datetime):
+        return None
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def _walk(files: AbstractFileSystem, roots: list[_Entry], origin: "_Origin") -> Iterator[File]:
@@ -77,7 +104,13 @@ def _walk(files: AbstractFileSystem, roots: list[_Entry], origin: "_Origin") -> 
                 raise
             except Exception as error:  # noqa: BLE001 - becomes the reason of the document
                 opener = partial(fail, error)
-        yield File(origin=origin.of(entry.path), size=entry.size, opener=opener)
+        yield File(
+            origin=origin.of(entry.path),
+            size=entry.size,
+            opener=opener,
+            version=entry.version,
+            modified_at=entry.modified_at,
+        )
 
 
 def _children(files: AbstractFileSystem, directory: str) -> list[_Entry]:

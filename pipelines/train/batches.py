@@ -7,12 +7,11 @@ from random import Random
 
 import torch
 
+from pipelines.train.attention import Family, Row
 from pipelines.train.data import CHUNK_SIZE, Sample
 from pipelines.train.feed import Chunk, Feed
 from schemas.errors import ConfigurationError
 
-# widths are multiples of this: fewer shapes for the device's memory, and rows aligned for its kernels
-_WIDTH_STEP = 16
 # the average length that is assumed when the size of a pool is chosen
 _USUAL_LENGTH = 512
 # so many batches a pool has at least, or lengths would not be alike within one
@@ -29,19 +28,23 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Right-padded samples, [rows, width]; the last token of a sample is only predicted."""
+    """Samples one after another, without padding; the last token of a sample is only predicted."""
 
+    # [tokens]
     ids: torch.Tensor
-    # 1 for tokens, 0 for padding
-    attention_mask: torch.Tensor
-    # 1 for the prompt, which is read both ways
-    token_type_ids: torch.Tensor
-    # [answer tokens] where one is predicted, as row * width + column, and which; known here, so that a device
-    # need not be waited for
+    positions: torch.Tensor
+    families: tuple[Family, ...]
+    # [answer tokens] where one is predicted, and which; known here, so that a device need not be waited for
     places: torch.Tensor
     wanted: torch.Tensor
-    num_samples: int
-    num_tokens: int
+
+    @property
+    def num_samples(self) -> int:
+        return sum(len(family.rows) for family in self.families)
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.ids)
 
     @property
     def num_answer_tokens(self) -> int:
@@ -83,44 +86,49 @@ def pool_size(tokens_per_batch: int) -> int:
 
 
 def group(samples: Sequence[Sample], tokens_per_batch: int) -> list[list[Sample]]:
-    """Samples by length in groups whose padded size is within the budget; a longer one is alone."""
+    """Samples by length in groups that are within the budget; a longer one is alone."""
     groups: list[list[Sample]] = []
-    for sample in sorted(samples, key=len):
-        # the longest so far is the last
-        if groups and (len(groups[-1]) + 1) * _width(len(sample)) <= tokens_per_batch:
+    room = 0
+    for sample in sorted(samples, key=num_tokens):
+        if groups and num_tokens(sample) <= room:
             groups[-1].append(sample)
         else:
             groups.append([sample])
+            room = tokens_per_batch
+        room -= num_tokens(sample)
     return groups
 
 
+def num_tokens(sample: Sample) -> int:
+    """What is fed of a sample and its siblings: their block once, and of each all but the last token."""
+    return sample.num_shared + sum(len(each) - each.num_shared - 1 for each in (sample, *sample.siblings))
+
+
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Samples as padded tensors."""
-    width = _width(max(map(len, samples)))
-    ids, mask, types = (torch.zeros((len(samples), width), dtype=torch.long) for _ in range(3))
-    places, wanted = [], []
-    for row, sample in enumerate(samples):
-        tokens = torch.from_numpy(sample.ids)
-        last = len(sample) - 1
-        ids[row, :last] = tokens[:-1]
-        mask[row, :last] = 1
-        types[row, : sample.num_prompt] = 1
-        places.append(row * width + torch.arange(sample.num_prompt - 1, last))
-        wanted.append(tokens[sample.num_prompt :])
+    """Samples as tensors."""
+    ids: list[torch.Tensor] = []
+    places: list[torch.Tensor] = []
+    wanted: list[torch.Tensor] = []
+    families: list[Family] = []
+    end = 0
+    for sample in samples:
+        ids.append(torch.from_numpy(sample.ids[: sample.num_shared]))
+        end += sample.num_shared
+        rows: list[Row] = []
+        for each in (sample, *sample.siblings):
+            row = Row(num_prompt=each.num_prompt - each.num_shared, num_answer=each.num_answer - 1)
+            rows.append(row)
+            ids.append(torch.from_numpy(each.ids[each.num_shared : -1]))
+            wanted.append(torch.from_numpy(each.ids[each.num_prompt :]))
+            places.append(torch.arange(end + row.num_prompt - 1, end := end + len(row)))
+        families.append(Family(num_shared=sample.num_shared, rows=tuple(rows)))
     return Batch(
-        ids=ids,
-        attention_mask=mask,
-        token_type_ids=types,
+        ids=torch.cat(ids).long(),
+        positions=torch.cat([run for family in families for run in family.positions()]),
+        families=tuple(families),
         places=torch.cat(places),
         wanted=torch.cat(wanted).long(),
-        num_samples=len(samples),
-        num_tokens=sum(map(len, samples)) - len(samples),
     )
-
-
-def _width(length: int) -> int:
-    """The width of a row of so many tokens, of which the last is not fed."""
-    return -(-(length - 1) // _WIDTH_STEP) * _WIDTH_STEP
 
 
 def _refuse_if_empty(fitting: Sequence[Sample], pool: Sequence[Chunk]) -> None:

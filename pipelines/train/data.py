@@ -5,7 +5,7 @@ a run goes on where it was without making those before.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -32,6 +32,10 @@ CHUNK_SIZE = 64
 MAX_SHOTS = 8
 # how often a sample is asked as a later step of the ladder asks, so that no condition is unknown to the model
 _LATER_STEP_SHARE = 1 / 16
+# with examples as a block: how many more documents stand behind it, and how often there is none after all, so that
+# extraction without it stays known to the model
+SIBLINGS = 7
+_WITHOUT_BLOCK_SHARE = 1 / 4
 
 
 class AskedSchema(Schema):
@@ -57,6 +61,8 @@ class Task:
     schema: AskedSchema
     example: Example
     step: Step
+    # asked for behind the same examples, as a block that sees no document
+    siblings: tuple[Example, ...] = ()
     # of synthetic documents, what they were written from
     template: str = ""
     # how it is asked for instead if it does not fit so
@@ -70,6 +76,9 @@ class Sample:
     # prompt, answer and <|box_end|>
     ids: npt.NDArray[np.int32]
     num_prompt: int
+    # how many of the first ids are a block that sees nothing behind it, and who else stands behind it
+    num_shared: int = 0
+    siblings: tuple["Sample", ...] = ()
 
     @property
     def num_answer(self) -> int:
@@ -80,16 +89,25 @@ class Sample:
 
 
 def encode(task: Task, tokenizer: Tokenizer, max_tokens: int, envelope: Envelope) -> Sample | None:
-    """The tokens of a task, None if it does not fit."""
+    """The tokens of a task, None if it does not fit; siblings that do not fit behind the same examples are left out."""
     prompter = Prompter(task.schema, tokenizer, max_tokens, envelope)
-    prompt = prompter.build(task.example.text, task.step)
-    if prompt is None:
+    sample, block = _encode(task.example, task.step, prompter)
+    if sample is None:
         return encode(task.fallback, tokenizer, max_tokens, envelope) if task.fallback else None
-    answer = tokenizer.encode(dump(task.example.record))
-    if len(answer) > prompter.max_new_tokens:
-        return None
-    ids = [*prompt.ids, *answer, tokenizer.special(END_OF_ANSWER)]
-    return Sample(ids=np.array(ids, dtype=np.int32), num_prompt=len(prompt.ids))
+    siblings = [_encode(example, task.step, prompter) for example in task.siblings]
+    alike = tuple(replace(other, num_shared=len(block)) for other, own in siblings if other and own == block)
+    return replace(sample, num_shared=len(block), siblings=alike) if alike else sample
+
+
+def _encode(example: Example, step: Step, prompter: Prompter) -> tuple[Sample | None, tuple[int, ...]]:
+    """The tokens of one document behind its examples, if it fits, and those of the examples."""
+    prompt = prompter.build(example.text, step)
+    answer = prompter.tokenizer.encode(dump(example.record))
+    if prompt is None or len(answer) > prompter.max_new_tokens:
+        return None, ()
+    ids = [*prompt.ids, *answer, prompter.tokenizer.special(END_OF_ANSWER)]
+    sample = Sample(ids=np.array(ids, dtype=np.int32), num_prompt=len(prompt.ids))
+    return sample, prompt.ids[: prompt.num_shared]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,13 +119,19 @@ class Lesson:
     examples: tuple[Example, ...]
     shots: tuple[Example, ...]
 
-    def draw(self, number: int, rng: Random) -> Task:
-        """One example, asked for with 2 to 8 others, or with the schema's own if those are too long."""
+    def draw(self, number: int, rng: Random, num_siblings: int = 0) -> Task:
+        """One example, asked for with 2 to 8 others, or with the schema's own if those are too long.
+
+        Its siblings are examples that are neither it nor shown.
+        """
         example = self.examples[number]
         others = [shot for shot in self.shots if shot.text != example.text]
         count = min(len(others), rng.randint(MIN_EXAMPLES, MAX_SHOTS))
         task = _task(AskedSchema.of(self.schema, rng.sample(others, count)), example, rng)
-        return replace(task, fallback=replace(task, schema=self.schema))
+        seen = {example.text, *(shot.text for shot in task.schema.examples)}
+        free = [each for each in self.examples if each.text not in seen] if num_siblings else []
+        siblings = tuple(rng.sample(free, min(num_siblings, len(free))))
+        return replace(task, siblings=siblings, fallback=replace(task, schema=self.schema))
 
 
 def make_lesson(labels: Labels, tokenizer: Tokenizer, max_tokens: int, envelope: Envelope) -> Lesson:
@@ -156,8 +180,15 @@ class Synthetic:
                 hint="Correct --synthetic-recipe.",
             )
 
-    def tasks(self, split: Literal["train", "eval"], first: int = 0) -> Iterator[Task]:
+    def tasks(
+        self,
+        split: Literal["train", "eval"],
+        first: int = 0,
+        num_siblings: Callable[[int], int] = lambda _: 0,
+    ) -> Iterator[Task]:
         """The documents from a number on; of those to learn from, some are asked for as a later step asks.
+
+        `num_siblings` says how many more are asked for behind the examples of a number.
 
         Raises:
             ConfigurationError: there is no such recipe.
@@ -166,12 +197,13 @@ class Synthetic:
         # imported here, so that labelled data alone needs nothing of it
         from pipelines.train.synthetic import RECIPES, samples
 
-        drawn = samples(self.seed, split=split, recipe=RECIPES[self.recipe], start=first)
+        recipe = RECIPES[self.recipe]
+        drawn = samples(self.seed, split=split, recipe=recipe, start=first, num_siblings=num_siblings)
         for number, made in enumerate(drawn, start=first):
             rng = Random(f"{self.seed}/step/{number}") if split == "train" else None
             schema = AskedSchema(made.name, made.form, SchemaSettings(), made.examples)
             example = Example(text=made.document, record=made.record)
-            yield replace(_task(schema, example, rng), template=made.template)
+            yield replace(_task(schema, example, rng), siblings=made.siblings, template=made.template)
 
 
 def _task(schema: AskedSchema, example: Example, rng: Random | None) -> Task:
@@ -194,6 +226,8 @@ class Maker:
     num_samples: int | None
     tokenizer_file: Path
     max_tokens: int
+    # whether most samples stand behind a block of examples with others
+    examples_block: bool = False
     envelope: Envelope = field(default_factory=Envelope)
 
     def chunk(self, number: int) -> list[Sample | None]:
@@ -204,7 +238,8 @@ class Maker:
     def tasks(self, number: int) -> Iterator[Task]:
         """The tasks of a chunk."""
         start, stop = number * CHUNK_SIZE, (number + 1) * CHUNK_SIZE
-        synthetic = self.synthetic.tasks("train", first=start - self._num_labelled(start))
+        first = start - self._num_labelled(start)
+        synthetic = self.synthetic.tasks("train", first, self._num_siblings)
         for position in range(start, stop if self.num_samples is None else min(stop, self.num_samples)):
             before, after = self._num_labelled(position), self._num_labelled(position + 1)
             yield self._labelled(before) if after > before else next(synthetic)
@@ -214,7 +249,13 @@ class Maker:
         places = self._places
         epoch, index = divmod(number, len(places))
         lesson, example = places[_shuffled(len(places), f"{self.seed}/epoch/{epoch}")[index]]
-        return lesson.draw(example, Random(f"{self.seed}/shots/{number}"))
+        return lesson.draw(example, Random(f"{self.seed}/shots/{number}"), self._num_siblings(number))
+
+    def _num_siblings(self, number: int) -> int:
+        """How many documents stand behind the same block as that of a number."""
+        if not self.examples_block or Random(f"{self.seed}/block/{number}").random() < _WITHOUT_BLOCK_SHARE:
+            return 0
+        return SIBLINGS
 
     def _num_labelled(self, position: int) -> int:
         """How many of the first `position` samples are labelled."""

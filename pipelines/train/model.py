@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from transformers import HrmTextConfig, HrmTextForCausalLM
 
+from pipelines.train.attention import use_row_attention
 from pipelines.train.recipe import Architecture
 from workers.engine import checkpoint
 from workers.engine.identity import resolve
@@ -34,6 +35,7 @@ def make_tokenizer(texts: Iterable[str], architecture: Architecture, directory: 
 def load_base(base: str, device: str) -> HrmTextForCausalLM:
     """A checkpoint in float32, ready to be trained."""
     model: HrmTextForCausalLM = checkpoint.load(base, device, "float32").model.train()
+    use_row_attention(model)
     return model
 
 
@@ -42,6 +44,7 @@ def make_model(architecture: Architecture, tokenizer: PlainTokenizer, device: st
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(architecture.seed)
         model = HrmTextForCausalLM(_config(architecture, tokenizer))
+    use_row_attention(model)
     ready: HrmTextForCausalLM = model.train().to(checkpoint.choose_device(device))
     return ready
 

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional
 from transformers import HrmTextForCausalLM
 
+from pipelines.train.attention import masks
 from pipelines.train.batches import Batch
 
 
@@ -20,19 +21,20 @@ class Score:
 
 
 def score(model: HrmTextForCausalLM, batch: Batch, dtype: torch.dtype) -> Score:
-    """Run a batch; weights stay as they are, arithmetic is in `dtype`."""
+    """Run a batch on a model with row attention; weights stay as they are, arithmetic is in `dtype`."""
     device = model.device
     with _arithmetic(device, dtype):
         # so the residual stream has the dtype it has in extraction
         embeddings = model.model.embed_tokens(batch.ids.to(device)).to(dtype)
         hidden = model.model(
-            inputs_embeds=embeddings,
-            attention_mask=batch.attention_mask.to(device),
-            token_type_ids=batch.token_type_ids.to(device),
+            inputs_embeds=embeddings[None],
+            position_ids=batch.positions[None].to(device),
+            families=batch.families,
+            masks=masks(batch.families, embeddings),
             use_cache=False,
         ).last_hidden_state
         # the head is applied where an answer token is predicted, and nowhere else
-        logits = model.lm_head(hidden.flatten(0, 1)[batch.places.to(device)]).float()
+        logits = model.lm_head(hidden[0, batch.places.to(device)]).float()
     wanted = batch.wanted.to(device)
     return Score(
         loss=functional.cross_entropy(logits, wanted, reduction="sum"),

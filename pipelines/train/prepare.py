@@ -67,6 +67,7 @@ def make_data(recipe: Recipe, labels: Sequence[Labels], tokenizer_file: Path, en
         num_samples=ceil(recipe.epochs * num_labelled / (1 - recipe.synthetic)) if recipe.epochs else None,
         tokenizer_file=tokenizer_file,
         max_tokens=max_tokens,
+        examples_block=recipe.examples_block,
         envelope=envelope,
     )
     return Data(maker=maker, labels=labels, tokenizer=tokenizer, envelope=envelope)

@@ -55,6 +55,9 @@ class Recipe(_Strict):
     # which mixture of them
     synthetic_recipe: str = "default"
 
+    # most samples are several documents behind one block of examples, which sees none of them
+    examples_block: bool = False
+
     # exactly one of the two; an epoch is one pass over the labelled data
     steps: int | None = Field(default=None, ge=1)
     epochs: float | None = Field(default=None, gt=0)

@@ -12,7 +12,6 @@ import torch
 from rich.console import Console
 from transformers import HrmTextForCausalLM
 
-from pipelines.train.attention import use_plain_attention
 from pipelines.train.card import write_card
 from pipelines.train.feed import Feed
 from pipelines.train.finish import save_checkpoint
@@ -83,12 +82,8 @@ class Run:
 
     def _model(self, tokenizer: PlainTokenizer) -> HrmTextForCausalLM:
         if self.recipe.architecture:
-            model = make_model(self.recipe.architecture, tokenizer, self.device)
-        else:
-            model = load_base(str(self.recipe.base), self.device)
-        if model.device.type == "cpu":
-            use_plain_attention(model)
-        return model
+            return make_model(self.recipe.architecture, tokenizer, self.device)
+        return load_base(str(self.recipe.base), self.device)
 
     def _say(self, model: HrmTextForCausalLM, counts: Counts) -> None:
         for each in self.labels:

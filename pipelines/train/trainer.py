@@ -79,9 +79,8 @@ class Trainer:
             loss = score(self.model, batch, self.dtype).loss / num_answer_tokens
             loss.backward()  # type: ignore[no-untyped-call]
         except torch.OutOfMemoryError as exc:
-            rows, width = batch.ids.shape
             raise DeviceError(
-                f"{rows} samples of {width} tokens do not fit the memory of {self.model.device}.",
+                f"A batch of {len(batch.ids)} tokens does not fit the memory of {self.model.device}.",
                 hint="Halve --tokens-per-batch and double --accumulate, or add --recompute.",
             ) from exc
         return loss.detach()

@@ -82,7 +82,7 @@ _AMBIGUOUS: Final = frozenset("ALL BAM BOB COP CUP GEL MAD MOP PEN RON SOS TOP T
 _MONEY_BEFORE: Final = re.compile(
     r"(?:\d[kKmM]?[ ]?|(?i:\b(?:currency|ccy|amounts?|prices?|total|paid|payable))\W{0,3}(?i:in\s|is\s)?)\Z"
 )
-_MONEY_AFTER: Final = re.compile(r"[ ]?[-(]?\.?\d")
+_MONEY_AFTER: Final = re.compile(r"[ \t]*[-(]?\.?\d")
 
 
 def _sign_pattern(sign: str) -> str:

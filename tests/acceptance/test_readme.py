@@ -6,7 +6,9 @@ import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from pipelines.ingest import ingest
 from pipelines.readers import Read, read
 from pipelines.sources.files import FileSource
 from schemas import Registry
+from schemas.errors import EmptyDocumentError
 from schemas.examples import make_example
 from schemas.wire import dump
 from tests.acceptance.conftest import GLEANER, TIMEOUT_S, Cli
@@ -50,6 +53,13 @@ def blocks(markdown: str) -> Iterator[Block]:
 
 BLOCKS = list(blocks(README))
 STATEMENTS = [block.text.strip().removesuffix(";") for block in BLOCKS if block.language == "sql"]
+# the tables that are shown under statements
+SHOWN = {
+    block.text.strip().removesuffix(";"): below.text
+    for block, below in pairwise(BLOCKS)
+    if block.language == "sql" and below.text.startswith("┏")
+}
+TORN = "A receipt that was torn in two."
 
 
 def test_blocks_are_found() -> None:
@@ -87,11 +97,17 @@ def filled(request: pytest.FixtureRequest, store: Engine, tmp_path: Path) -> Ite
     """The URL of a database with the rows of all samples of the catalog."""
     url = store.url.render_as_string(hide_password=False)
     answers = {text: answer for _, answers in samples().values() for text, answer in answers.items()}
+    answers[TORN] = "{"
     settings = Settings(_env_file=None, database_url=url, data_dir=tmp_path)
     runtime = Runtime(settings, engine=ScriptedEngine(answers, max_positions=20_000))
     set_runtime(runtime)
+    bad = [
+        Read.done("inbox/torn.txt", "text/plain", TORN),
+        Read.failed("inbox/blank.pdf", "application/pdf", EmptyDocumentError("There is no text in it.")),
+    ]
     for name, (reads, _) in samples().items():
-        batch_id = ingest(runtime.store, reads, runtime.registry.get(name), runtime.checkpoint)
+        given = [*reads, *bad] if name == "receipt" else reads
+        batch_id = ingest(runtime.store, given, runtime.registry.get(name), runtime.checkpoint)
         work_off(runtime, batch_id)
     yield url
     set_runtime(None)
@@ -103,7 +119,28 @@ def test_every_statement_runs_on_both_databases(filled: str, cli: Cli) -> None:
         answer = json.loads(cli("query", statement, "--format", "json", database_url=filled).ok.out)
         # a threshold may leave nothing over, but something must be there to look at
         assert answer or "<" in statement, statement
-    assert cli.rows("SELECT DISTINCT state FROM jobs", database_url=filled) == [["done"]]
+        if statement in SHOWN:
+            found = [list(answer[0]), *([plain(value) for value in row.values()] for row in answer)]
+            assert found == shown_cells(SHOWN[statement]), statement
+    assert len(SHOWN) == 5
+    states = cli.rows("SELECT state, count(*) FROM jobs GROUP BY state ORDER BY state", database_url=filled)
+    assert states == [["done", "27"], ["failed", "1"], ["review", "1"]]
+
+
+def plain(value: object) -> str:
+    """A value as it is shown in a table, without the zeros that only PostgreSQL keeps."""
+    if value is None:
+        return "-"
+    return f"{Decimal(str(value)).normalize():f}" if isinstance(value, int | float) else str(value)
+
+
+def shown_cells(table: str) -> list[list[str]]:
+    """The header and the rows of a printed table."""
+    return [
+        [cell.strip() for cell in line[1:-1].replace("┃", "│").split("│")]
+        for line in table.splitlines()
+        if line.startswith(("┃", "│"))
+    ]
 
 
 def section(heading: str) -> list[Block]:

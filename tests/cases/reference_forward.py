@@ -1,10 +1,14 @@
 """The model's forwards for one batch: a left-padded prefill, then one token a row at a time."""
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import cast
 
 import torch
 from transformers import DynamicCache, HrmTextForCausalLM
+
+# named anew in transformers 5.24, which warns of the old name
+_CACHE = "cache" if "cache" in signature(HrmTextForCausalLM.forward).parameters else "past_key_values"
 
 
 class Batch:
@@ -43,10 +47,10 @@ class Batch:
             input_ids=ids,
             attention_mask=self._mask,
             position_ids=positions,
-            past_key_values=self._cache,
             token_type_ids=token_type_ids,
             use_cache=True,
             logits_to_keep=1,
+            **{_CACHE: self._cache},
         )
         return cast(torch.Tensor, output.logits[:, -1])
 

@@ -87,6 +87,8 @@ class Place:
     postgres: Breakable | None
     runtime: Runtime
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    # where the log of each begins
+    _begins: dict[str, int] = field(default_factory=dict)
 
     def start(self, name: str, **options: Any) -> subprocess.Popen[bytes]:
         """A worker process with a scripted engine."""
@@ -120,6 +122,7 @@ class Place:
             "GLEANER_SWEEP_S": "0.5",
         }
         with (self.directory / f"{name}.log").open("ab") as log:
+            self._begins[name] = log.tell()
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", *arguments], cwd=ROOT, env=clean | given, stdout=log, stderr=log
             )
@@ -128,8 +131,13 @@ class Place:
     def said(self, name: str) -> str:
         return (self.directory / f"{name}.log").read_text(errors="replace")
 
+    def is_ready(self, name: str) -> bool:
+        """Whether a worker takes messages; one that is only starting has nothing to lose."""
+        log = (self.directory / f"{name}.log").read_bytes()
+        return b" ready." in log[self._begins[name] :]
+
     def wait_until_ready(self, *names: str) -> None:
-        wait_until(lambda: all(" ready." in self.said(name) for name in names), "the workers to be ready")
+        wait_until(lambda: all(map(self.is_ready, names)), "the workers to be ready")
 
     def enqueue(self, num: int, **options: Any) -> int:
         """A batch of `num` documents, sent if the broker is there; its id."""

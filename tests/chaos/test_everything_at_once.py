@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from tests.chaos.accounts import check, have_ended
-from tests.chaos.conftest import LEASE_S, Place
+from tests.chaos.conftest import LEASE_S, Place, wait_until
 from tests.chaos.test_faults import num_ended, wait_for_end
 
 WORKERS = ("worker0", "worker1", "worker2")
@@ -54,7 +54,8 @@ class Storm:
             time.sleep(self.dice.uniform(*every_s))
 
     def kill(self) -> None:
-        name = self.dice.choice(WORKERS)
+        wait_until(lambda: any(map(self.place.is_ready, WORKERS)), "a worker to be ready")
+        name = self.dice.choice([name for name in WORKERS if self.place.is_ready(name)])
         self.place.processes[name].kill()
         self._again(name)
 
@@ -122,10 +123,10 @@ def test_on_sqlite(sqlite_place: Place, dice: random.Random) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_on_postgresql_for_long(postgres_place: Place, dice: random.Random) -> None:
-    weather(postgres_place, dice, 10_000, 50, (1.0, 4.0), 0.03)
+    weather(postgres_place, dice, 10_000, 50, (1.0, 4.0), 0.15)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_on_sqlite_for_long(sqlite_place: Place, dice: random.Random) -> None:
-    weather(sqlite_place, dice, 5_000, 25, (1.0, 4.0), 0.03)
+    weather(sqlite_place, dice, 5_000, 25, (1.0, 4.0), 0.15)

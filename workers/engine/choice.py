@@ -5,6 +5,8 @@ over the vocabulary. A mask is made where the grammar refuses it, and where its 
 may be other than among all.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -42,7 +44,9 @@ class Chooser:
     """
 
     def __init__(self, request: Request, tokenizer: PlainTokenizer) -> None:
-        text = grammar.build(request.form, request.document)
+        # what the document prints of a leaf's kind
+        self.printed = grammar.printed_in(request.document)
+        text = grammar.build(request.form, request.document, self.printed)
         self._matcher = grammar.matcher(text, tokenizer.for_grammar)
         self._size = tokenizer.size
         self.num_masks = 0
@@ -64,6 +68,11 @@ class Chooser:
         allowed = scores.logits[index].masked_fill(~self._mask(scores.logits), -torch.inf)
         token = int(allowed.argmax())
         return token, float(allowed.log_softmax(dim=0)[token])
+
+    def num_valid(self, tokens: Sequence[int]) -> int:
+        """How many of some tokens the grammar takes one after the other."""
+        number: int = self._matcher.validate_tokens(list(tokens))
+        return number
 
     def take(self, token: int) -> bool:
         """Write a token; whether the answer is whole."""

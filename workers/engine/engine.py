@@ -5,7 +5,7 @@ KV cache has room for them, and after it those leave that have ended.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -13,24 +13,26 @@ import torch
 
 from workers.engine import checkpoint, memory
 from workers.engine.cache import Arena, bytes_per_token
+from workers.engine.drafts import Drafting, copying, no_drafts
 from workers.engine.line import Line, Ticket
 from workers.engine.network import Network
-from workers.engine.protocol import Checkpoint, Completion, Request
+from workers.engine.protocol import Checkpoint, Completion, Occupancy, Request
 from workers.engine.row import Row
+from workers.engine.seats import Seats
 from workers.engine.step import step
 from workers.engine.tokenizer import PlainTokenizer
-
-# what is fed behind a row's answer as a guess of how it goes on
-Drafter = Callable[[Row], Sequence[int]]
 
 
 class HrmTextEngine:
     """Completes prompts greedily under their grammars; a completion does not depend on what runs beside it."""
 
     def __init__(
-        self, loaded: checkpoint.Loaded, *, kv_memory: int | None = None, drafter: Drafter = lambda row: ()
+        self, loaded: checkpoint.Loaded, *, kv_memory: int | None = None, drafting: Drafting | None = None
     ) -> None:
-        """`kv_memory` is the most bytes of the KV cache; by default a share of what is free."""
+        """`kv_memory` is the most bytes of the KV cache, by default a share of what is free.
+
+        `drafting` makes what drafts a row's answer, by default by copying from the document; answers are the same.
+        """
         self.tokenizer: PlainTokenizer = loaded.tokenizer
         self.checkpoint: Checkpoint = loaded.checkpoint
         self._network = Network(loaded.model)
@@ -39,23 +41,32 @@ class HrmTextEngine:
         self._most_places = room // bytes_per_token(self._network.kv_shape, like.dtype)
         # fewer for as long as the device has no memory for all
         self._num_places = self._most_places
-        self._arena: Arena | None = None
-        self._drafter = drafter
+        self._seats: Seats | None = None
+        self._num_steps = self._num_tokens = 0
+        self._drafting = drafting or copying(self.tokenizer)
         self._line = Line()
         self._lock = threading.Lock()
         self._is_running = False
 
     @classmethod
     def load(
-        cls, path: str | Path, device: str = "auto", dtype: str = "auto", kv_memory: int | None = None
+        cls,
+        path: str | Path,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        kv_memory: int | None = None,
+        cycles: str | None = None,
+        drafts: bool = True,
     ) -> "HrmTextEngine":
-        """Load a checkpoint and be ready to complete.
+        """Load a checkpoint and be ready to complete, with drafts or without.
 
         Raises:
             CheckpointError: the checkpoint cannot be used.
-            ConfigurationError: device or dtype does not exist here.
+            ConfigurationError: device or dtype does not exist here, or `cycles` is no depth.
         """
-        return cls(checkpoint.load(path, device, dtype), kv_memory=kv_memory)
+        loaded = checkpoint.load(path, device, dtype, cycles)
+        return cls(loaded, kv_memory=kv_memory, drafting=None if drafts else no_drafts)
 
     def __str__(self) -> str:
         like = self._network.like
@@ -67,10 +78,12 @@ class HrmTextEngine:
 
     def submit(self, request: Request) -> Future[Completion]:
         """Enter the waiting line; the future is given the completion, or a DeviceError if the device fails."""
-        ticket = Ticket(Row(request, self.tokenizer, self.max_positions))
-        if ticket.row.finish:
-            ticket.future.set_result(ticket.row.completion())
-            return ticket.future
+        row = Row(request, self.tokenizer, self.max_positions)
+        if row.finish:
+            done: Future[Completion] = Future()
+            done.set_result(row.completion())
+            return done
+        ticket = Ticket(row, self._drafting(row))
         with self._lock:
             self._line.waiting.append(ticket)
             if not self._is_running:
@@ -94,6 +107,21 @@ class HrmTextEngine:
                 future.cancel()
             raise
 
+    def occupancy(self) -> Occupancy:
+        """How full it is just now: a look at what a step may be changing, so the counts may be of two moments."""
+        seats = self._seats
+        used_memory, total_memory = memory.of_device(self._network.like.device)
+        return Occupancy(
+            num_running=len(self._line.running),
+            num_waiting=len(self._line.waiting),
+            num_places=self._num_places,
+            num_places_taken=seats.num_taken if seats else 0,
+            num_steps=self._num_steps,
+            num_tokens=self._num_tokens,
+            used_memory=used_memory,
+            memory=total_memory,
+        )
+
     @torch.inference_mode()
     def _run(self) -> None:
         while self._has_work():
@@ -108,7 +136,7 @@ class HrmTextEngine:
             else:
                 continue
             # outside the handlers, where no traceback holds the tensors of the step
-            self._arena = None
+            self._seats = None
             memory.give_back()
 
     def _has_work(self) -> bool:
@@ -116,21 +144,22 @@ class HrmTextEngine:
             self._is_running = bool(self._line.running or self._line.waiting)
             if not self._is_running and self._num_places < self._most_places:
                 # what filled the memory may be gone
-                self._num_places, self._arena = self._most_places, None
+                self._num_places, self._seats = self._most_places, None
             return self._is_running
 
     def _turn(self) -> None:
-        if self._arena is None:
-            self._arena = Arena(self._network.kv_shape, self._num_places, self._network.like)
-        self._line.admit(self._arena)
+        if self._seats is None:
+            self._seats = Seats(Arena(self._network.kv_shape, self._num_places, self._network.like))
+        self._line.admit(self._seats)
         # a time limit may have ended one already
-        self._line.settle(self._arena)
+        self._line.settle(self._seats)
         if self._line.running:
+            for ticket in self._line.running:
+                ticket.row.draft = ticket.draft()
             rows = [ticket.row for ticket in self._line.running]
-            for row in rows:
-                row.draft = self._drafter(row)
-            step(self._network, self._arena, rows, self.tokenizer.size)
-            self._line.settle(self._arena)
+            self._num_tokens += step(self._network, self._seats.arena, rows, self.tokenizer.size)
+            self._num_steps += 1
+            self._line.settle(self._seats)
 
     def _recover(self, error: Exception) -> None:
         """Go on with half of those in hand if the memory was full, else tell everyone."""

@@ -5,6 +5,7 @@ be intersected with `&`; `%regex {"substring_chunks": [...]}` is every run of ne
 """
 
 import json
+from collections.abc import Callable
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
@@ -26,13 +27,30 @@ _LIMITS = LLParserLimits(
 )
 
 
-def build(form: ObjectForm, document: str) -> str:
+# what a document prints of a leaf's kind
+Printed = Callable[[Leaf], list[str]]
+
+
+def build(form: ObjectForm, document: str, printed: Printed | None = None) -> str:
     """The grammar whose texts are the wire records of `form` that `document` can ground.
 
     Raises:
         GrammarError: the form cannot be written as a grammar.
     """
-    return _Builder(document).build(form)
+    return _Builder(document, printed or printed_in(document)).build(form)
+
+
+def printed_in(document: str) -> Printed:
+    """What a document prints of any leaf's kind, looked for once."""
+    found: dict[str, list[str]] = {}
+
+    def printed(leaf: Leaf) -> list[str]:
+        name = _name(leaf)
+        if name not in found:
+            found[name] = candidates(leaf, document)
+        return found[name]
+
+    return printed
 
 
 def matcher(grammar: str, tokenizer: LLTokenizer) -> LLMatcher:
@@ -59,8 +77,9 @@ def raise_if_broken(state: LLMatcher) -> None:
 class _Builder:
     """Collects definitions, each made once, while it walks the form."""
 
-    def __init__(self, document: str) -> None:
+    def __init__(self, document: str, printed: Printed) -> None:
         self._document = document
+        self._printed = printed
         self._definitions: dict[str, str] = {}
 
     def build(self, form: ObjectForm) -> str:
@@ -113,13 +132,16 @@ class _Builder:
 
     def _verbatim(self, form: Leaf) -> str:
         """Whole words of the document for a text, what is printed and reads for a number, date or currency."""
-        name = f"{form.kind.upper()}_{form.max_length}_{form.day_first:d}{form.decimal_comma:d}"
+        name = _name(form)
         if name not in self._definitions:
-            body = self._substring(form) if form.kind is Kind.TEXT else _printed(form, self._document)
-            if body is None:
+            body = self._substring(form) if form.kind is Kind.TEXT else self._choice(form)
+            if not body:
                 return _NULL
             self._define(name, body)
         return name
+
+    def _choice(self, form: Leaf) -> str:
+        return " | ".join(_literal(_json(each)) for each in self._printed(form))
 
     def _substring(self, form: Leaf) -> str | None:
         parts = words(self._document)
@@ -136,6 +158,11 @@ class _Builder:
 
 
 _NULL = '"null"'
+
+
+def _name(leaf: Leaf) -> str:
+    """One for all leaves that may copy the same."""
+    return f"{leaf.kind.upper()}_{leaf.max_length}_{leaf.day_first:d}{leaf.decimal_comma:d}"
 
 
 def _json(text: str) -> str:
@@ -160,7 +187,3 @@ def _bounded(character: str, max_length: int) -> str:
 
 def _is_visible(part: str) -> bool:
     return not part.isspace() and ord(part[0]) >= 0x20
-
-
-def _printed(form: Leaf, document: str) -> str | None:
-    return " | ".join(_literal(_json(each)) for each in candidates(form, document)) or None

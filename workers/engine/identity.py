@@ -2,33 +2,52 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-from schemas.errors import CheckpointError
+from schemas.errors import CheckpointError, ConfigurationError
 from workers.engine.protocol import Checkpoint
 
 MODEL_TYPE = "hrm_text"
 # in the config of a checkpoint with random weights
 PLACEHOLDER_FIELD = "gleaner_placeholder"
 
+MOST_CYCLES = 9
+_CYCLES = re.compile(f"([1-{MOST_CYCLES}])x([1-{MOST_CYCLES}])")
+
 _DESCRIPTIONS = ("config.json", "tokenizer.json")
 _UNSAFE_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
-def identify(path: str | Path) -> Checkpoint:
-    """Name and digest of a checkpoint.
+def identify(path: str | Path, cycles: str | None = None) -> Checkpoint:
+    """Name and digest of a checkpoint; run at another depth than its own it is another one.
 
     Raises:
         CheckpointError: it is not an HRM-Text checkpoint with safetensors weights.
     """
     directory = resolve(path)
     config = read_config(directory)
-    return Checkpoint(
-        name=directory.resolve().name if Path(path).is_dir() else str(path),
-        digest=digest(directory),
-        is_placeholder=bool(config.get(PLACEHOLDER_FIELD, False)),
-    )
+    name = directory.resolve().name if Path(path).is_dir() else str(path)
+    number = digest(directory)
+    if cycles and parse_cycles(cycles) != (config.get("H_cycles", 2), config.get("L_cycles", 3)):
+        name, number = f"{name}@{cycles}", hashlib.sha256(f"{number} {cycles}".encode()).hexdigest()
+    return Checkpoint(name=name, digest=number, is_placeholder=bool(config.get(PLACEHOLDER_FIELD, False)))
+
+
+def parse_cycles(text: str) -> tuple[int, int]:
+    """`2x3` as twice (three passes of the L stack, one of the H stack).
+
+    Raises:
+        ConfigurationError: it is not of that kind.
+    """
+    found = _CYCLES.fullmatch(text)
+    if not found:
+        raise ConfigurationError(
+            f"{text!r} is no depth; it is H_cycles x L_cycles, each 1 to {MOST_CYCLES}.",
+            hint="Write it as 2x3.",
+        )
+    return int(found[1]), int(found[2])
 
 
 def digest(path: str | Path) -> str:

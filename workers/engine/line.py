@@ -4,10 +4,11 @@ from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from workers.engine.cache import Arena
+from workers.engine.drafts import Drafter
 from workers.engine.memory import too_large
 from workers.engine.protocol import Completion
 from workers.engine.row import Row
+from workers.engine.seats import Seats
 
 # Prompts that enter together: more would keep those in the middle of their answers waiting, and take memory
 MAX_PROMPT_TOKENS = 4096
@@ -15,47 +16,46 @@ MAX_PROMPT_TOKENS = 4096
 
 @dataclass(eq=False)
 class Ticket:
-    """A request's row, and where its completion is waited for."""
+    """A request's row, what drafts its answer, and where its completion is waited for."""
 
     row: Row
+    draft: Drafter
     future: Future[Completion] = field(default_factory=Future)
 
 
 class Line:
-    """Tickets in the order in which they came, and those that have places in the arena."""
+    """Tickets in the order in which they came, and those that have places in the cache."""
 
     def __init__(self) -> None:
         self.waiting: deque[Ticket] = deque()
         self.running: list[Ticket] = []
 
-    def admit(self, arena: Arena) -> None:
-        """Let in as many as the arena has places for, first come first served."""
+    def admit(self, seats: Seats) -> None:
+        """Let in as many as the cache has places for, first come first served."""
         room = MAX_PROMPT_TOKENS
         while self.waiting and room > 0:
             ticket = self.waiting[0]
             row, future = ticket.row, ticket.future
-            span = arena.take(row.num_places)
-            if span is None and row.num_places <= arena.num_places:
+            has_places = seats.seat(row)
+            if not has_places and row.num_places <= seats.arena.num_places:
                 return
             self.waiting.popleft()
             # False if whoever asked has given up; from here on they cannot
             is_wanted = future.running() or future.set_running_or_notify_cancel()
-            if span is None:
-                if is_wanted:
-                    future.set_exception(too_large(row.num_places, arena.num_places))
-            elif is_wanted:
-                row.start(span)
+            if not is_wanted:
+                seats.leave(row)
+            elif has_places:
+                row.start()
                 self.running.append(ticket)
-                room -= len(row.request.prompt)
+                room -= row.num_block
             else:
-                arena.give_back(span)
+                future.set_exception(too_large(row.num_places, seats.arena.num_places))
 
-    def settle(self, arena: Arena) -> None:
+    def settle(self, seats: Seats) -> None:
         """Let those leave that have ended."""
         for ticket in self.running:
             if ticket.row.finish:
-                if ticket.row.span:
-                    arena.give_back(ticket.row.span)
+                seats.leave(ticket.row)
                 ticket.future.set_result(ticket.row.completion())
         self.running = [ticket for ticket in self.running if not ticket.row.finish]
 

@@ -1,6 +1,7 @@
 """How much memory the KV cache may take, and what to do when the device has no more."""
 
 import os
+from contextlib import suppress
 
 import torch
 
@@ -20,6 +21,14 @@ def free_for_cache(device: torch.device) -> int:
         return int(free * _SHARE_OF_GPU)
     available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return min(_MOST_OF_CPU, int(available * _SHARE_OF_CPU))
+
+
+def of_device(device: torch.device) -> tuple[int, int]:
+    """Bytes in use on a GPU, by anyone, and bytes that it has; nought for a CPU, which is not ours alone."""
+    if device.type != "cuda":
+        return 0, 0
+    free, total = torch.cuda.mem_get_info(device)
+    return total - free, total
 
 
 def is_full(error: Exception) -> bool:
@@ -51,4 +60,6 @@ def as_device_error(error: Exception) -> Exception:
 def give_back() -> None:
     """Return to the device what torch keeps for later."""
     if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+        # a lost device takes nothing back; whoever waits is told of it already, and the engine must not end here
+        with suppress(RuntimeError):
+            torch.cuda.empty_cache()

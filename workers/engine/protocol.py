@@ -1,11 +1,13 @@
 """What an engine promises; nothing here needs torch."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from schemas.errors import GleanerError
+from schemas.examples import Example
 from schemas.forms import ObjectForm
 
 
@@ -29,13 +31,20 @@ class Tokenizer(Protocol):
 class Request:
     """One prompt to complete."""
 
-    # the whole bidirectional block: <|im_start|>, condition, examples and text, <|im_end|>
+    # <|im_start|>, condition, examples and text, <|im_end|>: all tokens see each other
     prompt: Sequence[int]
     # the document or window in the prompt: verbatim values are substrings of it
     document: str
     form: ObjectForm
     max_new_tokens: int
     time_limit_s: float | None = None
+    # those in the prompt, as they stand: they show where in a document values are found, which makes guesses better
+    examples: Sequence[Example] = ()
+    # so many tokens at the start of the prompt see each other alone, and are computed once for all prompts that begin
+    # with them; the tokens behind them see both
+    num_shared: int = 0
+    # set when nobody wants the answer any more: it ends at the next step
+    stop: threading.Event | None = None
 
 
 class Finish(StrEnum):
@@ -44,6 +53,7 @@ class Finish(StrEnum):
     STOP = "stop"
     LENGTH = "length"
     TIME = "time"
+    STOPPED = "stopped"
     ERROR = "error"
 
 
@@ -67,7 +77,9 @@ class Usage:
     # steps of the model, each over all rows in hand
     forwards: int
     seconds: float
-    # of the prompt, taken from a cache
+    # of that, this answer's share of the steps that it was in
+    device_seconds: float = 0.0
+    # of the prompt, computed for another one before
     cached_tokens: int = 0
     # of the output, those that the grammar left no choice about
     forced_tokens: int = 0
@@ -91,6 +103,24 @@ class Completion:
         return b"".join(token.text for token in self.tokens).decode("utf-8", errors="replace")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Occupancy:
+    """What an engine has in hand just now, and what it has done since it was made."""
+
+    # prompts that the model works on, and those that wait for a place in the KV cache
+    num_running: int = 0
+    num_waiting: int = 0
+    # tokens of the KV cache that are taken, and that there are; nought if there is no cache
+    num_places_taken: int = 0
+    num_places: int = 0
+    # steps, and tokens fed in them: those of prompts, drafts and shared blocks included
+    num_steps: int = 0
+    num_tokens: int = 0
+    # bytes of the GPU that are in use, by anyone, and that it has; nought without a GPU
+    used_memory: int = 0
+    memory: int = 0
+
+
 class Engine(Protocol):
     """Owns a model and completes prompts."""
 
@@ -111,6 +141,10 @@ class Engine(Protocol):
         Raises:
             TransientError: the device failed; nothing was completed.
         """
+        ...
+
+    def occupancy(self) -> Occupancy:
+        """How full it is just now, and what it has done; safe to call from any thread, and never waits for a step."""
         ...
 
 

@@ -8,6 +8,7 @@ from schemas.errors import GleanerError, PromptError
 from workers.engine.cache import Span
 from workers.engine.choice import Chooser, Scores
 from workers.engine.protocol import Completion, Finish, Request, Token, Usage
+from workers.engine.seats import Block
 from workers.engine.tokenizer import PlainTokenizer
 
 
@@ -21,8 +22,10 @@ class Row:
     def __init__(self, request: Request, tokenizer: PlainTokenizer, max_positions: int) -> None:
         self.request = request
         self.finish: Finish | None = None
-        # while the row has a place in the cache
+        # while the row has places in the cache
         self.span: Span | None = None
+        # what it shares of them with other rows
+        self.block: Block | None = None
         self.draft: Sequence[int] = ()
         self._tokenizer = tokenizer
         self._start_s = self._end_s = time.monotonic()
@@ -30,11 +33,13 @@ class Row:
         self.answer: list[int] = []
         # tokens of the answer in the cache; None if the prompt is not there either
         self._num_fed: int | None = None
-        self._forwards = self._num_forced = self._num_drafted = self._num_accepted = 0
+        self._forwards = self._num_forced = self._num_drafted = self._num_accepted = self._num_found = 0
+        # seconds of steps, its share of them by tokens
+        self.device_s = 0.0
         self._error: GleanerError | None = None
         try:
             check_positions(request, max_positions)
-            self._chooser = Chooser(request, tokenizer)
+            self.chooser = Chooser(request, tokenizer)
             self._end_by_limits()
             self._append_forced()
         except GleanerError as exc:
@@ -46,25 +51,39 @@ class Row:
         return len(self.request.prompt) + self.request.max_new_tokens
 
     @property
+    def num_own_places(self) -> int:
+        """Those of them that are not of the shared block."""
+        return self.num_places - self.request.num_shared
+
+    @property
+    def shared(self) -> Sequence[int]:
+        """The tokens of the prompt that are a block of their own."""
+        return self.request.prompt[: self.request.num_shared]
+
+    @property
+    def _own_prompt(self) -> Sequence[int]:
+        return self.request.prompt[self.request.num_shared :]
+
+    @property
     def num_cached(self) -> int:
-        """Tokens of the prompt and the answer that the next step finds in the cache."""
-        return 0 if self._num_fed is None else len(self.request.prompt) + self._num_fed
+        """Tokens of the row's own that the next step finds in the cache."""
+        return 0 if self._num_fed is None else len(self._own_prompt) + self._num_fed
 
     @property
     def num_block(self) -> int:
-        """Tokens of the next step that see each other: the prompt, once."""
-        return len(self.request.prompt) if self._num_fed is None else 0
+        """Tokens of the next step that see each other: the prompt behind the shared block, once."""
+        return len(self._own_prompt) if self._num_fed is None else 0
 
-    def start(self, span: Span) -> None:
+    def start(self) -> None:
         """Have places in the cache; the time limit runs from the first time."""
-        self.span = span
         if not self._forwards:
+            self._num_found = self.request.num_shared if self.block and self.block.is_ready else 0
             self._start_s = time.monotonic()
             self._end_by_limits()
 
     def leave(self) -> None:
         """Lose the places in the cache; the answer so far is kept, and fed again."""
-        self.span = self._num_fed = None
+        self.span = self.block = self._num_fed = None
         self.draft = ()
 
     def feed(self) -> list[int]:
@@ -72,7 +91,7 @@ class Row:
         room = self.request.max_new_tokens - len(self._tokens)
         self.draft = self.draft[:room]
         new = [*self.answer[self._num_fed or 0 :], *self.draft]
-        return new if self._num_fed is not None else [*self.request.prompt, *new]
+        return new if self._num_fed is not None else [*self._own_prompt, *new]
 
     def read(self, scores: Scores) -> None:
         """Write on by what the model scored behind the last token and behind each of the draft."""
@@ -80,7 +99,7 @@ class Row:
         self._forwards += 1
         try:
             while True:
-                self._append(*self._chooser.choose(scores, right))
+                self._append(*self.chooser.choose(scores, right))
                 self._append_forced()
                 written = self.answer[base:]
                 right = num_equal(self.draft, written)
@@ -109,13 +128,15 @@ class Row:
             accepted_tokens=self._num_accepted,
             forwards=self._forwards,
             seconds=self._end_s - self._start_s,
+            device_seconds=self.device_s,
+            cached_tokens=self._num_found,
         )
         finish = self.finish or Finish.ERROR
         return Completion(tokens=tuple(self._tokens), finish=finish, usage=usage, error=self._error)
 
     def _append_forced(self) -> None:
         """Write what the grammar leaves no choice about; of the ways to spell it, it allows one."""
-        for token in self._chooser.forced() if not self.finish else ():
+        for token in self.chooser.forced() if not self.finish else ():
             self._append(token, 0.0)
             self._num_forced += 1
             if self.finish:
@@ -126,7 +147,7 @@ class Row:
         self._tokens.append(Token(id=token, text=text, logprob=logprob))
         self.answer.append(token)
         # the grammar is complete, so <|box_end|> is the only thing left to say: it is not asked for
-        if self._chooser.take(token):
+        if self.chooser.take(token):
             self._end(Finish.STOP)
         else:
             self._end_by_limits()
@@ -137,6 +158,8 @@ class Row:
             self._end(Finish.LENGTH)
         elif limit_s is not None and self.span and time.monotonic() - self._start_s >= limit_s:
             self._end(Finish.TIME)
+        elif self.request.stop and self.request.stop.is_set():
+            self._end(Finish.STOPPED)
 
     def _end(self, finish: Finish) -> None:
         self.finish = finish
@@ -157,6 +180,8 @@ def check_positions(request: Request, max_positions: int) -> None:
     length = len(request.prompt)
     if not length:
         raise PromptError("The prompt is empty.")
+    if not 0 <= request.num_shared < length:
+        raise PromptError(f"A prompt of {length} tokens cannot share the first {request.num_shared} of them.")
     if length + request.max_new_tokens > max_positions:
         raise PromptError(
             f"A prompt of {length} tokens and an answer of up to {request.max_new_tokens} pass the "

@@ -2,7 +2,8 @@
 
 1. Rows are in the cache with what they have fed so far. A row that has just come in has fed nothing.
 2. Each row feeds the tokens of its answer that are not in the cache yet: the one chosen last, and those that the
-   grammar forced behind it. A new row feeds its prompt before them, in which all tokens see each other.
+   grammar forced behind it. A new row feeds its prompt before them, in which all tokens see each other. If the
+   examples of the prompt are a block that rows share, it is fed once, before the first row that reads it.
 3. Behind them it feeds a draft: a guess of how the answer goes on, copied from the document.
 4. The tokens of all rows lie in one packed batch [tokens]: products see no rows. Attention goes row by row over the
    row's own slice of the cache, the prompt both ways and everything behind it causally.
@@ -13,7 +14,8 @@
 7. So a step writes at least one token a row, and never another than one token at a time would have.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
@@ -22,12 +24,15 @@ from workers.engine.cache import Arena
 from workers.engine.choice import Scores
 from workers.engine.network import Network
 from workers.engine.row import Row
+from workers.engine.seats import Block
 
 
-def step(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> None:
-    """Let every row, all of which have places in the arena, write on."""
-    ids: list[int] = []
-    parts: list[Part] = []
+def step(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> int:
+    """Let every row, all of which have places in the arena, write on; the number of tokens fed."""
+    start_s = time.perf_counter()
+    blocks = {id(row.block): row.block for row in rows if row.block and not row.block.is_ready}.values()
+    ids = [token for block in blocks for token in block.tokens]
+    parts = list(_block_parts(blocks))
     wanted: list[int] = []
     for row in rows:
         tokens = row.feed()
@@ -39,11 +44,24 @@ def step(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -
     hidden = network.hidden(torch.tensor(ids, device=device), attention.positions, attention)
     # the head may be larger than the vocabulary
     scores = Scores(network.logits(hidden[torch.tensor(wanted, device=device)])[:, :vocabulary])
+    token_s = (time.perf_counter() - start_s) / len(ids)
+    for block in blocks:
+        block.is_ready = True
     start = 0
-    for row in rows:
+    for row, part in zip(rows, parts[len(blocks) :], strict=True):
+        row.device_s += token_s * part.num_tokens
         end = start + len(row.draft) + 1
         row.read(scores[start:end])
         start = end
+    return len(ids)
+
+
+def _block_parts(blocks: Iterable[Block]) -> Iterator[Part]:
+    offset = 0
+    for block in blocks:
+        number = len(block.tokens)
+        yield Part(offset=offset, place=block.span.start, num_cached=0, num_block=number, num_causal=0)
+        offset += number
 
 
 def _part(row: Row, offset: int, num_tokens: int) -> Part:
@@ -55,4 +73,5 @@ def _part(row: Row, offset: int, num_tokens: int) -> Part:
         num_cached=row.num_cached,
         num_block=row.num_block,
         num_causal=num_tokens - row.num_block,
+        shared=row.block.span if row.block else None,
     )

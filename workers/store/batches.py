@@ -47,6 +47,8 @@ class NewEntry:
     position: int
     origin: str
     document_id: int
+    # of the document that it came with
+    parent_origin: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,21 @@ class Added:
 
 
 def open_batch(
-    conn: Connection, schema_version_id: int, checkpoint_id: int, *, max_failures: float | None = None
+    conn: Connection,
+    schema_version_id: int,
+    checkpoint_id: int,
+    *,
+    max_failures: float | None = None,
+    review_below: float | None = None,
 ) -> int:
-    """A new batch, to be stopped once more than the share `max_failures` has failed; its id."""
+    """A new batch; its id. It is stopped once more than the share `max_failures` has failed, and records with a
+    confidence lower than `review_below` go to review.
+    """
     row = {
         "schema_version_id": schema_version_id,
         "checkpoint_id": checkpoint_id,
         "max_failures": max_failures,
+        "review_below": review_below,
     }
     return conn.execute(insert(Batch).values(fed_at=db_time()).returning(Batch.id), row).scalar_one()
 
@@ -193,6 +203,7 @@ def _row(batch_id: int, entry: NewEntry, added: Added) -> dict[str, Any]:
         "batch_id": batch_id,
         "position": entry.position,
         "origin": entry.origin,
+        "parent_origin": entry.parent_origin,
         "job_id": added.job_id,
         "already_done": added.outcome is Outcome.ALREADY_DONE,
     }

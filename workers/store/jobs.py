@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from workers.store.models import BatchEntry, Document, Job, JobState
+from workers.store.models import Batch, BatchEntry, Document, Job, JobState
 from workers.store.types import db_time
 
 # literals and not parameters: the planner takes a partial index only if it sees the state
@@ -54,6 +54,8 @@ class Claimed:
     checkpoint_id: int
     # the newest that waits for it
     batch_id: int | None
+    # a record with less confidence is for people to look at, says that batch
+    review_below: float | None
     # the lower, the sooner
     priority: int
     # claims that ended in an error worth another try before this one
@@ -123,10 +125,20 @@ def claim(
     if not taken:
         return []
     texts = {document.id: document for document in conn.execute(documents)}
-    entries = select(BatchEntry.job_id, func.max(BatchEntry.batch_id)).group_by(BatchEntry.job_id)
-    of_these = entries.where(BatchEntry.job_id.in_([job.id for job in taken]))
-    batches = {job_id: batch_id for job_id, batch_id in conn.execute(of_these)}  # noqa: C416  typed
+    batches = _newest_batches(conn, [job.id for job in taken])
     return [_claimed(job, texts[job.document_id], batches.get(job.id)) for job in taken]
+
+
+def _newest_batches(conn: Connection, job_ids: Sequence[int]) -> dict[int, Any]:
+    """(batch_id, review_below) of the newest batch that waits for each of these jobs."""
+    newest = (
+        select(BatchEntry.job_id, func.max(BatchEntry.batch_id).label("batch_id"))
+        .where(BatchEntry.job_id.in_(job_ids))
+        .group_by(BatchEntry.job_id)
+        .subquery()
+    )
+    query = select(newest, Batch.review_below).join(Batch, Batch.id == newest.c.batch_id)
+    return {row.job_id: row for row in conn.execute(query)}
 
 
 def is_due() -> ColumnElement[bool]:
@@ -144,14 +156,15 @@ def _take(conn: Connection, wanted: Select[int], owner: str, lease_s: float) -> 
     return sorted(jobs, key=lambda job: (job.priority, job.id))
 
 
-def _claimed(job: Any, document: Any, batch_id: int | None) -> Claimed:
+def _claimed(job: Any, document: Any, batch: Any) -> Claimed:
     return Claimed(
         job_id=job.id,
         fence=job.fence,
         document_id=job.document_id,
         schema_version_id=job.schema_version_id,
         checkpoint_id=job.checkpoint_id,
-        batch_id=batch_id,
+        batch_id=batch and batch.batch_id,
+        review_below=batch and batch.review_below,
         priority=job.priority,
         failures=job.failures,
         origin=document.origin,
@@ -178,6 +191,12 @@ def still_held(conn: Connection, owner: str, leases: Sequence[Lease]) -> set[int
     held = tuple_(Job.id, Job.fence).in_(leases)
     query = select(Job.id).where(held, Job.state == LEASED, Job.lease_owner == owner)
     return set(conn.execute(query).scalars()) if leases else set()
+
+
+def cancelled(conn: Connection, ids: Collection[int]) -> set[int]:
+    """Which of these nobody wants any more."""
+    query = select(Job.id).where(Job.id.in_(ids), Job.state == JobState.CANCELLED.value)
+    return set(conn.execute(query).scalars())
 
 
 def left(conn: Connection, ids: Sequence[int]) -> list[tuple[int, int, bool]]:

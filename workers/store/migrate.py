@@ -20,13 +20,13 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "migrations"
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Bring the database to a revision, by default the newest; two at once wait for each other."""
     with transaction(engine) as conn:
-        command.upgrade(_locked(conn), revision)
+        command.upgrade(locked(conn, _config()), revision)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
     """Take the database back to a revision; `base` is an empty one."""
     with transaction(engine) as conn:
-        command.downgrade(_locked(conn), revision)
+        command.downgrade(locked(conn, _config()), revision)
 
 
 def current(engine: Engine) -> str | None:
@@ -65,12 +65,12 @@ def is_ours(name: str | None, kind: str, _parents: Any) -> bool:
     return kind != "table" or name in Base.metadata.tables
 
 
-def _locked(conn: Connection) -> Config:
+def locked(conn: Connection, config: Config) -> Config:
+    """The settings for running migrations on this connection, alone."""
     wait_for_turn(conn, Exclusive.MIGRATE)
     if conn.dialect.name == "postgresql":
         # rather fail than make everyone wait behind a migration that waits for a long query
         conn.exec_driver_sql("SET LOCAL lock_timeout = '30s'")
-    config = _config()
     config.attributes["connection"] = conn
     return config
 

@@ -78,6 +78,8 @@ class SchemaVersion(Base):
     record_schema: Mapped[dict[str, Any]]
     settings: Mapped[dict[str, Any]]
     examples: Mapped[list[Any]]
+    # `schemas.changes.nodes` of its form; NULL if it was stored before these were
+    fields: Mapped[dict[str, Any] | None]
     created_at: Mapped[Created]
 
 
@@ -108,6 +110,8 @@ class Batch(Base):
     fed_at: Mapped[datetime | None]
     # it is stopped when this share of its documents has failed; NULL: never
     max_failures: Mapped[float | None]
+    # a record with less confidence goes to review; NULL: none does
+    review_below: Mapped[float | None]
     # cancelled, or stopped by its failures: nothing of it is begun any more
     stopped_at: Mapped[datetime | None]
     stopped_why: Mapped[str | None]
@@ -166,6 +170,17 @@ class Job(Base):
     finished_at: Mapped[datetime | None]
 
 
+class Reuse(Base):
+    """What a job takes from an earlier one of its document: it extracts `fields` alone and keeps the rest."""
+
+    __tablename__ = "reuses"
+
+    job_id: Mapped[Ref] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    base_job_id: Mapped[Ref] = mapped_column(ForeignKey("jobs.id"))
+    # none: the record is read anew without the model
+    fields: Mapped[list[Any]]
+
+
 class BatchEntry(Base):
     """The ledger: each thing a batch was given is one entry, so counts add up."""
 
@@ -174,6 +189,8 @@ class BatchEntry(Base):
     batch_id: Mapped[Ref] = mapped_column(ForeignKey("batches.id"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
     origin: Mapped[str]
+    # of the document that it came with, as an attachment does with its message
+    parent_origin: Mapped[str | None]
     job_id: Mapped[Ref] = mapped_column(ForeignKey("jobs.id"), index=True)
     # it was extracted before this batch came
     already_done: Mapped[bool]
@@ -224,6 +241,94 @@ class Evidence(Base):
     end_char: Mapped[int | None]
     text: Mapped[str | None]
     confidence: Mapped[float | None]
+
+
+class Pipeline(Base):
+    """Where a declared pipeline is; whoever reads its source holds its lease."""
+
+    __tablename__ = "pipelines"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    # as declared; when it changes, `next_run_at` is set anew
+    schedule: Mapped[str | None]
+    next_run_at: Mapped[datetime | None]
+    paused_at: Mapped[datetime | None]
+    paused_why: Mapped[str | None]
+    lease_owner: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    # grows with each claim, as that of jobs
+    fence: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[Created]
+
+
+class RunState(StrEnum):
+    """Where a run is. Documents of one that broke off may still be worked on."""
+
+    WAITING = "waiting"
+    READING = "reading"
+    # everything new is enqueued
+    WORKING = "working"
+    DONE = "done"
+    # the source could not be read to its end
+    FAILED = "failed"
+    STOPPED = "stopped"
+    # its process ended without a word; another run goes on from the cursor
+    INTERRUPTED = "interrupted"
+
+
+class Run(Base):
+    """A run of a pipeline; the view `pipeline_runs` has its documents counted while they are worked on."""
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        Unique("pipeline", "scheduled_for"),
+        CheckConstraint(
+            "state IN ('waiting', 'reading', 'working', 'done', 'failed', 'stopped', 'interrupted')",
+            name="known_state",
+        ),
+    )
+
+    id: Mapped[Id]
+    pipeline: Mapped[str] = mapped_column(ForeignKey("pipelines.name"))
+    # schedule, command or backfill
+    cause: Mapped[str]
+    scheduled_for: Mapped[datetime | None]
+    # of a backfill, as they were given
+    since: Mapped[str | None]
+    until: Mapped[str | None]
+    # the first of the interrupted runs that this one goes on with
+    continues: Mapped[int | None] = mapped_column(_BigId, ForeignKey("runs.id"))
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    # made with the first document
+    batch_id: Mapped[int | None] = mapped_column(_BigId, ForeignKey("batches.id"))
+    num_new: Mapped[int] = mapped_column(default=0)
+    num_unchanged: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[Created]
+    started_at: Mapped[datetime | None]
+    # when the last of its documents had ended; what follows is NULL until then
+    ended_at: Mapped[datetime | None]
+    done: Mapped[int | None]
+    review: Mapped[int | None]
+    failed: Mapped[int | None]
+    cancelled: Mapped[int | None]
+    # of the model
+    seconds: Mapped[float | None]
+    tokens: Mapped[int | None] = mapped_column(BigInteger())
+
+
+class Cursor(Base):
+    """What a pipeline has taken: one row for each file, message folder or recent row of its source."""
+
+    __tablename__ = "cursors"
+
+    pipeline: Mapped[str] = mapped_column(ForeignKey("pipelines.name"), primary_key=True)
+    # 0, or the first run of a backfill, which has a cursor of its own
+    scope: Mapped[Ref] = mapped_column(primary_key=True, autoincrement=False)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[dict[str, Any]]
+    # that saw it last
+    run_id: Mapped[Ref] = mapped_column(ForeignKey("runs.id"))
 
 
 class Worker(Base):

@@ -19,7 +19,11 @@ _SQLITE_DEFINITIONS = {"add", "alter", "autoincrement", "drop", "exists", "if", 
 _SQLITE_CHANGES = {"commit", "delete", "escape", "insert", "raise", "set", "transaction", "update", "values"}
 RESERVED_WORDS = frozenset(POSTGRESQL_WORDS - _FREE | _LACKING | _SQLITE_DEFINITIONS | _SQLITE_CHANGES)
 
-_STORE_TABLES = frozenset(Base.metadata.tables) | {"alembic_version"}
+# a schema has views of its own name and these
+VIEW_KINDS = ("documents", "fields", "review")
+
+_VIEWS = {"batch_progress", "job_errors", "pipeline_runs", "stale_records", "usage_daily"}
+_STORE_TABLES = frozenset(Base.metadata.tables) | _VIEWS | {"alembic_version", "alembic_version_schemas"}
 _OTHERS_PREFIXES = ("pg_", "sqlite_")
 
 

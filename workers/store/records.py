@@ -17,21 +17,19 @@ from sqlalchemy import (
     TEXT,
     TIMESTAMP,
     Column,
-    Connection,
     Double,
     ForeignKeyConstraint,
+    Index,
     MetaData,
     PrimaryKeyConstraint,
     Table,
-    inspect,
 )
 from sqlalchemy.types import TypeEngine
 
 from schemas.errors import TableError
 from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm
 from workers.store.models import Document, Extraction
-from workers.store.names import check_column, check_table
-from workers.store.session import Exclusive, wait_for_turn
+from workers.store.names import VIEW_KINDS, check_column, check_table
 from workers.store.types import ExactDecimal
 
 _TYPES: dict[Kind, TypeEngine[Any]] = {
@@ -86,7 +84,9 @@ class _Columns:
     columns: list[Column[Any]] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
 
-    def add(self, name: str, source: str, type_: TypeEngine[Any], *, nullable: bool = False) -> None:
+    def add(
+        self, name: str, source: str, type_: TypeEngine[Any], *, nullable: bool = False, comment: str = ""
+    ) -> None:
         check_column(name, source)
         if name in self.sources:
             taken = (
@@ -94,7 +94,9 @@ class _Columns:
             )
             raise TableError(f"{source} {taken}.", hint="Rename the field.", name=name)
         self.sources[name] = source
-        self.columns.append(Column(name, type_, nullable=nullable, autoincrement=False))
+        self.columns.append(
+            Column(name, type_, nullable=nullable, autoincrement=False, comment=comment or None)
+        )
 
 
 def tables(name: str, form: ObjectForm) -> RecordTables:
@@ -106,9 +108,15 @@ def tables(name: str, form: ObjectForm) -> RecordTables:
     metadata = MetaData()
     check_table(name, f"The schema {name}")
     columns = _Columns(name)
-    columns.add("document_id", "The document", BIGINT())
-    columns.add("extraction_id", "The extraction", BIGINT())
-    columns.add("confidence", "The confidence of the record", Double(), nullable=True)
+    columns.add("document_id", "The document", BIGINT(), comment="of documents")
+    columns.add("extraction_id", "The extraction", BIGINT(), comment="of extractions: how it came about")
+    columns.add(
+        "confidence",
+        "The confidence of the record",
+        Double(),
+        nullable=True,
+        comment="the least of its fields', uncalibrated",
+    )
     _add_leaves(columns, form)
     main = Table(
         name,
@@ -117,6 +125,8 @@ def tables(name: str, form: ObjectForm) -> RecordTables:
         PrimaryKeyConstraint("document_id", name=f"pk_{name}"),
         _foreign_key(name, "document", ["document_id"], [Document.__table__.c.id]),
         _foreign_key(name, "extraction", ["extraction_id"], [Extraction.__table__.c.id]),
+        Index(f"ix_{name}_extraction", "extraction_id"),
+        comment=form.description or None,
     )
     lists = _list_tables(_Parent(main, ("document_id",)), form)
     return RecordTables(main=main, form=form, lists=lists)
@@ -145,7 +155,13 @@ def _lists(form: ObjectForm, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple
 def _add_leaves(columns: _Columns, form: ObjectForm) -> None:
     for path, leaf, nullable in leaves(form):
         type_ = _TYPES.get(leaf.kind, TEXT())
-        columns.add("_".join(path), f"The field {'.'.join(path)}", type_, nullable=nullable)
+        columns.add(
+            "_".join(path),
+            f"The field {'.'.join(path)}",
+            type_,
+            nullable=nullable,
+            comment=leaf.description,
+        )
 
 
 def _list_tables(parent: _Parent, form: ObjectForm) -> tuple[ListTable, ...]:
@@ -156,6 +172,10 @@ def _list_table(parent: _Parent, path: tuple[str, ...], form: ListForm) -> ListT
     flat = "_".join(path)
     name, source = f"{parent.table.name}_{flat}", f"The list {'.'.join(path)} of {parent.table.name}"
     check_table(name, source)
+    root = next(iter(parent.table.metadata.tables))
+    if name in {f"{root}_{kind}" for kind in VIEW_KINDS}:
+        hint = "Rename the list."
+        raise TableError(f"{source} would get the name of the view {name}.", hint=hint, name=name)
     if name in parent.table.metadata.tables:
         hint = "Rename one of the two."
         raise TableError(f"{source} would get the table {name}, as another list does.", hint=hint, name=name)
@@ -170,6 +190,7 @@ def _list_table(parent: _Parent, path: tuple[str, ...], form: ListForm) -> ListT
         *columns.columns,
         PrimaryKeyConstraint(*parent.key, "position", name=f"pk_{name}"),
         _foreign_key(name, "parent", parent.key, parent.table.primary_key.columns),
+        comment=form.description or item.description or None,
     )
     below = _Parent(table, (*parent.key, f"{flat}_position"))
     return ListTable(
@@ -184,49 +205,3 @@ def _as_object(item: Form) -> ObjectForm:
 
 def _foreign_key(table: str, to: str, columns: Sequence[str], targets: Any) -> ForeignKeyConstraint:
     return ForeignKeyConstraint(columns, list(targets), name=f"fk_{table}_{to}", ondelete="CASCADE")
-
-
-def ensure(conn: Connection, record_tables: RecordTables) -> None:
-    """Make the tables that are missing.
-
-    Raises:
-        TableError: a table exists and has other columns.
-    """
-    wait_for_turn(conn, Exclusive.MAKE_TABLES)
-    present = set(inspect(conn).get_table_names())
-    differences = [
-        difference
-        for table in record_tables.all
-        if table.name in present
-        for difference in _differences(conn, table)
-    ]
-    if differences:
-        names = ", ".join(table.name for table in reversed(record_tables.all))
-        raise TableError(
-            f"The schema {record_tables.main.name} does not match its tables: {'; '.join(differences)}.",
-            hint=f"Rename the schema, or drop its tables ({names}); the records stay in extractions.",
-            differences=differences,
-        )
-    record_tables.main.metadata.create_all(conn)
-
-
-def _differences(conn: Connection, table: Table) -> Iterator[str]:
-    wanted = {column.name: _spelled(conn, column.type, column.nullable) for column in table.columns}
-    present = {
-        column["name"]: _spelled(conn, column["type"], column["nullable"])
-        for column in inspect(conn).get_columns(table.name)
-    }
-    for name, type_ in wanted.items():
-        if present.get(name) != type_:
-            yield f"{table.name}.{name} is {present.get(name, 'missing')} and should be {type_}"
-    for name in present.keys() - wanted.keys():
-        yield f"{table.name}.{name} is unknown to the schema"
-
-
-def _spelled(conn: Connection, type_: TypeEngine[Any], nullable: bool | None) -> str:
-    return type_.compile(conn.dialect) + ("" if nullable else " NOT NULL")
-
-
-def drop(conn: Connection, record_tables: RecordTables) -> None:
-    """Drop the tables that exist, with their rows."""
-    record_tables.main.metadata.drop_all(conn)

@@ -54,7 +54,7 @@ class Result:
     forwards: int = 0
     seconds: float = 0.0
     timings: Mapping[str, float] = field(default_factory=dict)
-    # where the record goes if the state is done; they exist (`records.ensure`)
+    # where the record goes if the state is done; they exist (`tables.ensure`)
     tables: RecordTables | None = None
 
     @property

@@ -46,11 +46,13 @@ def open_store(url: str) -> Engine:
         return _open_sqlite(parsed)
     timeout = {} if "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_TIMEOUT_S}
     engine = create_engine(parsed, pool_pre_ping=True, connect_args=timeout, **_JSON)
-    event.listen(engine, "connect", _limit_idleness)
+    event.listen(engine, "connect", _set_up)
     return engine
 
 
-def _limit_idleness(connection: Any, _record: object) -> None:
+def _set_up(connection: Any, _record: object) -> None:
+    # moments are shown in UTC, wherever the client is
+    connection.execute("SET TIME ZONE 'UTC'")
     # a process that is frozen within a transaction would keep its rows from everyone else, for ever
     connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_S}s'")
     connection.commit()

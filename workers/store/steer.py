@@ -21,7 +21,8 @@ FRESH = {
     "attempts": 0,
     "failures": 0,
     "losses": 0,
-    "retry_at": null(),
+    # from now on it waits
+    "retry_at": db_time(),
     "error_code": null(),
     "error": null(),
     "finished_at": null(),
@@ -137,10 +138,14 @@ def stop_batch(conn: Connection, batch_id: int, why: str) -> int:
     return len(_cancel(conn, Job.id.in_(mine), ~others.exists(), why=why))
 
 
+def stopped_why(conn: Connection, batch_id: int) -> str | None:
+    """Why a batch was cancelled or stopped by its failures; None if it goes on."""
+    return conn.execute(select(Batch.stopped_why).where(Batch.id == batch_id)).scalar_one()
+
+
 def is_stopped(conn: Connection, batch_id: int) -> bool:
     """Whether a batch was cancelled or stopped by its failures."""
-    query = select(Batch.id).where(Batch.id == batch_id, Batch.stopped_at.is_not(None))
-    return conn.execute(query).one_or_none() is not None
+    return stopped_why(conn, batch_id) is not None
 
 
 def guarded_batches(conn: Connection, job_ids: Sequence[int]) -> list[int]:

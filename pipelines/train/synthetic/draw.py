@@ -61,7 +61,7 @@ def draw_plan(rng: Random, split: Split, *, is_small: bool = False) -> Plan:
         form=form,
         fields=fields,
         distractors=distractors,
-        absence=rng.choice((0.0, 0.08, 0.15, 0.3)),
+        absence=rng.choice((0.0, 0.08, 0.15, 0.25, 0.4)),
         is_opaque=names.style == "opaque",
     )
 

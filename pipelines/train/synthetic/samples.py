@@ -1,6 +1,6 @@
 """Training samples without end: a schema, examples of it, and a document with its record."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count, islice
 from random import Random
@@ -16,7 +16,7 @@ from schemas.text import clean
 from schemas.wire import dump
 
 # a change of what a seed gives makes a new version
-VERSION = 2
+VERSION = 3
 MAX_EXAMPLES = 8
 # documents drawn for one that reads; some schemas have none in some templates
 _TRIES = 20
@@ -36,6 +36,8 @@ class Sample:
     record: dict[str, Any]
     # genre and variant of the document, as `form/12`
     template: str
+    # more documents of the schema
+    siblings: tuple[Example, ...] = ()
 
     @property
     def num_chars(self) -> int:
@@ -64,7 +66,7 @@ class Recipe:
     )
     # the most characters of a sample -> weight
     sizes: Mapping[int, float] = field(
-        default_factory=lambda: {1_500: 4.0, 3_000: 3.0, 6_000: 2.0, 10_000: 1.0}
+        default_factory=lambda: {1_500: 4.5, 3_000: 3.5, 6_000: 1.5, 10_000: 0.5}
     )
     max_examples: int = MAX_EXAMPLES
     # the share of samples whose documents are all of one template
@@ -107,53 +109,88 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 
 
 def samples(
-    seed: int, *, split: Split, recipe: Recipe = RECIPES["default"], start: int = 0, step: int = 1
+    seed: int,
+    *,
+    split: Split,
+    recipe: Recipe = RECIPES["default"],
+    start: int = 0,
+    step: int = 1,
+    num_siblings: Callable[[int], int] = lambda index: 0,
 ) -> Iterator[Sample]:
     """Samples `start`, `start + step`, ... of a seed, without end; workers take every `step`th."""
-    return (sample(seed, index, split=split, recipe=recipe) for index in count(start, step))
+    for index in count(start, step):
+        yield sample(seed, index, split=split, recipe=recipe, num_siblings=num_siblings(index))
 
 
-def sample(seed: int, index: int, *, split: Split, recipe: Recipe) -> Sample:
+def sample(seed: int, index: int, *, split: Split, recipe: Recipe, num_siblings: int = 0) -> Sample:
     """The sample of a seed and index: the same on every machine."""
     recipe = recipe.at(index) if split == "train" else recipe
     for attempt in count():
         rng = Random(f"{VERSION} {seed} {split} {index} {attempt}")
         writer = WRITERS[rng.choices(list(recipe.shares), list(recipe.shares.values()))[0]](rng, split)
         max_chars = rng.choices(list(recipe.sizes), list(recipe.sizes.values()))[0]
-        drawn = _draw(rng, writer, recipe, max_chars)
+        drawn = _Draw(rng, writer, recipe, max_chars).sample(num_siblings)
         if drawn and drawn.num_chars <= max_chars:
             return drawn
     raise AssertionError
 
 
-def _draw(rng: Random, writer: Writer, recipe: Recipe, max_chars: int) -> Sample | None:
-    """A document and as many examples as were drawn and fit, of two at least; None if one cannot be written."""
-    template = rng.choice(writer.templates)
-    is_uniform = writer.is_uniform or rng.random() < recipe.uniform
-    # examples are mostly short: most of the room is the document's
-    written = _write(writer, template, rng, max_chars * 7 // 10)
-    if not written:
-        return None
-    room = max_chars - len(written.text) - len(dump(written.record))
-    examples: list[Example] = []
-    for _ in range(rng.randint(MIN_EXAMPLES, recipe.max_examples)):
-        other = template if is_uniform else rng.choice(writer.templates)
-        shown = _write(writer, other, rng, max_chars // rng.choice((4, 8, 12, 12)))
-        if not shown:
+class _Draw:
+    """Draws one sample."""
+
+    def __init__(self, rng: Random, writer: Writer, recipe: Recipe, max_chars: int) -> None:
+        self._rng = rng
+        self._writer = writer
+        self._recipe = recipe
+        self._max_chars = max_chars
+        self._template = rng.choice(writer.templates)
+        self._is_uniform = writer.is_uniform or rng.random() < recipe.uniform
+
+    def sample(self, num_siblings: int) -> Sample | None:
+        """A document and as many examples as were drawn and fit, of two at least; None if one cannot be written."""
+        # examples are mostly short: most of the room is the document's
+        written = _write(self._writer, self._template, self._rng, self._max_chars * 7 // 10)
+        if not written:
             return None
-        example = Example(text=clean(shown.text), record=shown.record)
-        room -= _size(example)
-        if room < 0 and len(examples) >= MIN_EXAMPLES:
-            break
-        examples.append(example)
-    return Sample(
-        form=writer.form,
-        name=writer.name,
-        examples=tuple(examples),
-        document=clean(written.text),
-        record=written.record,
-        template=template,
-    )
+        document = _example(written)
+        examples = self._examples(self._max_chars - len(document.text) - len(dump(document.record)))
+        if not examples:
+            return None
+        return Sample(
+            form=self._writer.form,
+            name=self._writer.name,
+            examples=examples,
+            document=document.text,
+            record=document.record,
+            template=self._template,
+            siblings=self._siblings(num_siblings),
+        )
+
+    def _examples(self, room: int) -> tuple[Example, ...]:
+        examples: list[Example] = []
+        for _ in range(self._rng.randint(MIN_EXAMPLES, self._recipe.max_examples)):
+            shown = self._other(self._max_chars // self._rng.choice((4, 8, 12, 12)))
+            if not shown:
+                return ()
+            room -= _size(shown)
+            if room < 0 and len(examples) >= MIN_EXAMPLES:
+                break
+            examples.append(shown)
+        return tuple(examples)
+
+    def _siblings(self, number: int) -> tuple[Example, ...]:
+        drawn = (self._other(self._max_chars * 7 // 10) for _ in range(number))
+        return tuple(filter(None, drawn))
+
+    def _other(self, room: int) -> Example | None:
+        """Another document of the same schema."""
+        template = self._template if self._is_uniform else self._rng.choice(self._writer.templates)
+        written = _write(self._writer, template, self._rng, room)
+        return _example(written) if written else None
+
+
+def _example(written: Written) -> Example:
+    return Example(text=clean(written.text), record=written.record)
 
 
 def _write(writer: Writer, template: str, rng: Random, room: int) -> Written | None:

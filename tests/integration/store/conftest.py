@@ -12,9 +12,10 @@ from workers.store.batches import Added, NewEntry, add_entries, open_batch
 from workers.store.documents import NewDocument, put_documents
 from workers.store.jobs import Claimed, claim
 from workers.store.models import Job, JobState
-from workers.store.records import RecordTables, ensure, tables
+from workers.store.records import RecordTables, tables
 from workers.store.results import EvidenceRow, Result
 from workers.store.session import reading, transaction
+from workers.store.tables import ensure
 from workers.store.versions import NewSchemaVersion, put_checkpoint, put_schema_version
 
 

@@ -157,7 +157,7 @@ def test_versions_and_checkpoints_are_stored_once(world):
         assert put_schema_version(conn, world.version("v1")) == world.version_id
         other = put_schema_version(conn, world.version("v2"))
         assert other != world.version_id
-        assert (other, "invoice", "v2") in list_versions(conn)
+        assert (other, "invoice", "v2", {}) in list_versions(conn)
         assert put_checkpoint(conn, Checkpoint(name="moved", digest="c1")) == world.checkpoint_id
 
 

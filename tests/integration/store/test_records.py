@@ -12,9 +12,10 @@ from schemas.forms import Kind, Leaf, ListForm, ObjectForm
 from workers.store import rows as typed
 from workers.store.models import Document, Extraction
 from workers.store.names import RESERVED_WORDS
-from workers.store.records import drop, ensure, tables
+from workers.store.records import tables
 from workers.store.results import save
 from workers.store.session import reading, transaction
+from workers.store.tables import drop, ensure
 
 
 def leaf(kind, **more):
@@ -216,13 +217,9 @@ def test_a_table_with_other_columns_is_refused_with_the_differences(world):
     )
     with pytest.raises(TableError) as caught, transaction(world.engine) as conn:
         ensure(conn, tables("invoice", changed))
-    assert sorted(caught.value.facts["differences"]) == [
-        "invoice.new_one is missing and should be TEXT NOT NULL",
-        "invoice.note is TEXT NOT NULL and should be TEXT",
-        "invoice.old is unknown to the schema",
-        "invoice.total is NUMERIC NOT NULL and should be TEXT NOT NULL",
-    ]
-    assert "drop its tables (invoice)" in caught.value.hint
+    assert "gleaner schemas migrate invoice" in caught.value.hint
+    said = " ".join(caught.value.facts["differences"])
+    assert all(f"invoice.{name}:" in said for name in ("old", "total", "new_one", "note"))
 
 
 def test_dropped_tables_are_gone_and_the_documents_stay(world, two):

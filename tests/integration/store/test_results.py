@@ -7,10 +7,11 @@ from sqlalchemy.exc import IntegrityError
 
 from workers.store.batches import open_batch
 from workers.store.models import Evidence, Extraction, JobState
-from workers.store.records import ensure, tables
+from workers.store.records import tables
 from workers.store.results import EvidenceRow, Fault, persist, save
 from workers.store.session import reading, transaction
 from workers.store.sweep import expire
+from workers.store.tables import ensure
 from workers.store.versions import put_schema_version
 
 RECORD = {

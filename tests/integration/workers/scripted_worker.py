@@ -20,6 +20,7 @@ from workers.serve import serve
 from workers.store import jobs, session
 from workers.store.models import Job
 from workers.testing import Answer
+from workers.traces import start_tracing
 
 
 def lost(request: Request) -> Answer:
@@ -65,4 +66,5 @@ if __name__ == "__main__":
     answers = lost if options.pop("lose_device", False) else parcels.answer
     runtime = make_runtime(options.pop("database_url"), Path(options.pop("schemas")), answers, **options)
     configure_logs(runtime.settings)
+    start_tracing(runtime.settings)
     sys.exit(serve(runtime))

@@ -15,12 +15,12 @@ from schemas import wire
 from schemas.errors import DeviceError, GrammarError, PromptError
 from schemas.forms import Kind, Leaf, ObjectForm
 from tests.cases.prompts import ids, logprobs, request_of, requests_of
+from workers.engine import checkpoint, grammar
 from workers.engine import engine as loop
-from workers.engine import grammar
-from workers.engine.cache import Arena
+from workers.engine.cache import Arena, bytes_per_token
 from workers.engine.engine import HrmTextEngine
 from workers.engine.network import Network
-from workers.engine.protocol import Finish
+from workers.engine.protocol import Finish, Occupancy
 from workers.engine.row import Row
 from workers.engine.step import step
 
@@ -53,7 +53,10 @@ def test_usage(engine: HrmTextEngine) -> None:
     completion = engine.complete([request])[0]
     usage = completion.usage
     assert usage.prompt_tokens == len(request.prompt)
-    assert usage.output_tokens == len(completion.tokens) == usage.forwards + usage.forced_tokens
+    assert usage.output_tokens == len(completion.tokens)
+    # a token is chosen from each row of scores: those behind a step's last token, and those behind right drafts
+    assert usage.output_tokens <= usage.forwards + usage.forced_tokens + usage.accepted_tokens
+    assert usage.accepted_tokens <= usage.drafted_tokens
     assert usage.forced_tokens > 10
     assert usage.seconds > 0
 
@@ -96,7 +99,7 @@ def test_no_requests(engine: HrmTextEngine) -> None:
     assert engine.complete([]) == []
 
 
-Step = Callable[[Network, Arena, Sequence[Row], int], None]
+Step = Callable[[Network, Arena, Sequence[Row], int], int]
 
 
 @pytest.fixture
@@ -143,12 +146,12 @@ def test_a_full_memory_halves_what_is_in_hand(
     expected = [ids(c) for c in engine.complete(requests)]
     sizes: list[int] = []
 
-    def limited(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> None:
+    def limited(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> int:
         sizes.append(len(rows))
         # in the middle of answers too
         if len(rows) > 3 and len(sizes) > 5:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        step(network, arena, rows, vocabulary)
+        return step(network, arena, rows, vocabulary)
 
     instead(monkeypatch, limited)
     assert [ids(c) for c in engine.complete(requests)] == expected
@@ -208,10 +211,10 @@ def test_threads_share_the_steps(engine: HrmTextEngine, steps: list[list[Row]]) 
 def test_who_gives_up_waiting_is_not_served(engine: HrmTextEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     started, go = threading.Event(), threading.Event()
 
-    def slow(*given: Any) -> None:
+    def slow(*given: Any) -> int:
         started.set()
         go.wait(10)
-        step(*given)
+        return step(*given)
 
     instead(monkeypatch, slow)
     first = engine.submit(request_of(engine.tokenizer, "ACME"))
@@ -262,3 +265,65 @@ def test_a_probability_is_among_the_allowed_tokens(engine: HrmTextEngine) -> Non
     request = request_of(engine.tokenizer, "x", form=form)
     taken = sum(logprobs(engine.complete([request])[0]))
     assert math.log(1 / len(choices)) - 1e-6 <= taken <= 0
+
+
+def test_a_request_that_nobody_wants_ends_at_the_next_step_and_leaves_the_others_as_they_are(
+    engine: HrmTextEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = requests_of(engine.tokenizer, 3)
+    alone = [ids(completion) for completion in engine.complete(wanted)]
+    stop, steps_before = threading.Event(), engine.occupancy().num_steps
+    # set in the middle: at its fourth step at the latest
+    lengths: list[int] = []
+
+    def third(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> int:
+        num_tokens = step(network, arena, rows, vocabulary)
+        lengths.append(len(rows))
+        if len(lengths) == 3:
+            stop.set()
+        return num_tokens
+
+    instead(monkeypatch, third)
+    unwanted = request_of(engine.tokenizer, "ACME " * 30, stop=stop)
+    *others, stopped = engine.complete([*wanted, unwanted])
+    assert stopped.finish is Finish.STOPPED
+    assert stopped.usage.forwards <= 4
+    assert [ids(completion) for completion in others] == alone
+    assert engine.occupancy().num_steps == steps_before + len(lengths)
+
+
+def test_a_request_that_nobody_wants_any_more_is_not_begun(engine: HrmTextEngine) -> None:
+    stop = threading.Event()
+    stop.set()
+    (completion,) = engine.complete([request_of(engine.tokenizer, "ACME", stop=stop)])
+    assert (completion.finish, completion.usage.forwards) == (Finish.STOPPED, 0)
+
+
+def test_occupancy_says_who_runs_who_waits_and_how_full_the_cache_is(tiny_checkpoint: Path) -> None:
+    seen, is_asked = [], threading.Event()
+
+    def look() -> Sequence[int]:
+        is_asked.wait()
+        seen.append(dataclasses.replace(engine.occupancy(), num_steps=0, num_tokens=0))
+        return ()
+
+    loaded = checkpoint.load(tiny_checkpoint, "cpu", "auto")
+    request = request_of(loaded.tokenizer, "ACME 12")
+    places = len(request.prompt) + request.max_new_tokens
+    shape, dtype = Network(loaded.model).kv_shape, next(loaded.model.parameters()).dtype
+    room = 2 * places * bytes_per_token(shape, dtype)
+    engine = HrmTextEngine(loaded, kv_memory=room, drafting=lambda row: look)
+    futures = [engine.submit(request) for _ in range(3)]
+    is_asked.set()
+    for future in futures:
+        future.result()
+    # it answers before it counts who has left
+    while engine._is_running:
+        threading.Event().wait(0.01)
+    # two have room; no GPU
+    full = Occupancy(num_running=2, num_waiting=1, num_places_taken=2 * places, num_places=2 * places)
+    assert full in seen
+    assert {(each.num_running, each.num_places_taken) for each in seen} == {(1, places), (2, 2 * places)}
+    after = engine.occupancy()
+    assert dataclasses.replace(after, num_steps=0, num_tokens=0) == Occupancy(num_places=2 * places)
+    assert 0 < after.num_steps < after.num_tokens

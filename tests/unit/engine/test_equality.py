@@ -9,15 +9,18 @@ import pytest
 import torch
 
 from pipelines.train.synthetic import RECIPES, samples
+from schemas.examples import Example
 from tests.cases import reference_engine
 from tests.cases.prompts import ids, logprobs, request_of, requests_of
 from tests.cases.reference_engine import Answer
 from workers.engine import checkpoint
 from workers.engine.checkpoint import Loaded
 from workers.engine.choice import CERTAIN
-from workers.engine.engine import Drafter, HrmTextEngine
+from workers.engine.drafts import Drafter, Drafting, copying, no_drafts
+from workers.engine.engine import HrmTextEngine
 from workers.engine.protocol import Completion, Request, Tokenizer
 from workers.engine.row import Row
+from workers.settings import EMBEDDED_CHECKPOINT
 
 KV_MEMORY = 64 << 20
 
@@ -32,8 +35,15 @@ def documents(tokenizer: Tokenizer, count: int) -> list[Request]:
     made = samples(7, split="eval", recipe=RECIPES["default"])
     short = (sample for sample in made if len(sample.document) < 500)
     return [
-        request_of(tokenizer, sample.document, form=sample.form, max_new_tokens=200)
-        for sample in islice(short, count)
+        request_of(
+            tokenizer,
+            sample.document,
+            form=sample.form,
+            max_new_tokens=200,
+            # of every other one, where the values stand: drafts are long then
+            examples=[Example(text=sample.document, record=sample.record)] * (number % 2),
+        )
+        for number, sample in enumerate(islice(short, count))
     ]
 
 
@@ -65,11 +75,21 @@ def test_synthetic_documents(
     loaded: Loaded, many: tuple[list[Request], list[Answer]], num_tokens: int
 ) -> None:
     requests, answers = many
-    engine = HrmTextEngine(loaded, kv_memory=num_tokens * 8192)
+    engine = HrmTextEngine(loaded, kv_memory=num_tokens * 8192, drafting=no_drafts)
     check(engine.complete(requests), answers)
 
 
-def gold_with_errors(requests: Sequence[Request], answers: Sequence[Answer], seed: int) -> Drafter:
+@pytest.mark.parametrize("num_tokens", [800, 20_000])
+def test_copying_changes_nothing(
+    loaded: Loaded, many: tuple[list[Request], list[Answer]], num_tokens: int
+) -> None:
+    requests, answers = many
+    completions = HrmTextEngine(loaded, kv_memory=num_tokens * 8192).complete(requests)
+    check(completions, answers)
+    assert sum(c.usage.accepted_tokens for c in completions) > 500
+
+
+def gold_with_errors(requests: Sequence[Request], answers: Sequence[Answer], seed: int) -> Drafting:
     """Drafts of any length that are right up to some token, and wrong or right behind it."""
     rng = random.Random(seed)
     answer_of = {
@@ -83,7 +103,10 @@ def gold_with_errors(requests: Sequence[Request], answers: Sequence[Answer], see
             guess[rng.randrange(len(guess))] = rng.randrange(14, 400)
         return guess + [rng.randrange(14, 400) for _ in range(rng.randrange(3))]
 
-    return draft
+    def drafting(row: Row) -> Drafter:
+        return lambda: draft(row)
+
+    return drafting
 
 
 @pytest.mark.parametrize("num_tokens", [800, 20_000])
@@ -91,8 +114,8 @@ def test_drafts_change_nothing(
     loaded: Loaded, many: tuple[list[Request], list[Answer]], num_tokens: int
 ) -> None:
     requests, answers = many
-    drafter = gold_with_errors(requests, answers, seed=num_tokens)
-    completions = HrmTextEngine(loaded, kv_memory=num_tokens * 8192, drafter=drafter).complete(requests)
+    drafting = gold_with_errors(requests, answers, seed=num_tokens)
+    completions = HrmTextEngine(loaded, kv_memory=num_tokens * 8192, drafting=drafting).complete(requests)
     check(completions, answers)
     usages = [completion.usage for completion in completions]
     drafted, accepted = (sum(getattr(u, f"{n}_tokens") for u in usages) for n in ("drafted", "accepted"))
@@ -104,8 +127,21 @@ def test_drafts_change_nothing(
 def test_a_thousand_documents(loaded: Loaded) -> None:
     requests = documents(loaded.tokenizer, 1000)
     answers = reference_engine.answers(loaded, requests, batch_size=16)
-    for drafter in (lambda row: (), gold_with_errors(requests, answers, seed=1)):
-        check(HrmTextEngine(loaded, kv_memory=KV_MEMORY, drafter=drafter).complete(requests), answers)
+    for drafting in (no_drafts, copying(loaded.tokenizer), gold_with_errors(requests, answers, seed=1)):
+        check(HrmTextEngine(loaded, kv_memory=KV_MEMORY, drafting=drafting).complete(requests), answers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("num_tokens", [800, 4000, 20_000])
+def test_a_thousand_documents_with_the_embedded_checkpoint(num_tokens: int) -> None:
+    loaded = checkpoint.load(EMBEDDED_CHECKPOINT, "cpu")
+    requests = documents(loaded.tokenizer, 1000)
+    plain, drafted = (
+        HrmTextEngine(loaded, kv_memory=num_tokens * 16_384, drafting=drafting).complete(requests)
+        for drafting in (no_drafts, copying(loaded.tokenizer))
+    )
+    check(drafted, [list(zip(ids(c), logprobs(c), strict=True)) for c in plain], tolerance=1e-3)
+    assert sum(c.usage.forwards for c in drafted) < 0.7 * sum(c.usage.forwards for c in plain)
 
 
 def test_a_causal_prompt_would_give_another_answer(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:

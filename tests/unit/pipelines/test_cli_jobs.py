@@ -1,19 +1,22 @@
 """`gleaner jobs`, `gleaner workers` and what `gleaner status` says of batches that ended early."""
 
+import io
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, update
+from rich.console import Console
+from sqlalchemy import Connection, Engine, update
 from typer.testing import CliRunner, Result
 
-from pipelines.cli import main
+from pipelines.cli import follow, main
 from schemas.errors import ConfigurationError
 from tests.cases import parcels
 from tests.cases.worlds import enqueue, job_ids, make_runtime, states
 from workers.runtime import Runtime, set_runtime
 from workers.store import roster, versions
-from workers.store.models import Batch
+from workers.store.models import Batch, Worker
 from workers.store.session import transaction
 from workers.store.types import db_time
 from workers.work import work
@@ -76,6 +79,61 @@ def test_watching_a_batch_whose_enqueuer_died_ends_and_says_so(runtime: Runtime)
     watched = gleaner("status", str(batch_id), "--watch").output
     assert "1 documents: 1 done" in watched
     assert "enqueue the same paths again" in watched
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What a terminal is sent."""
+    sent = io.StringIO()
+    console = Console(file=sent, force_terminal=True, width=200, color_system=None)
+    monkeypatch.setattr(follow, "err", console)
+    return sent
+
+
+def test_watching_shows_all_that_is_open_and_ends_with_it(runtime: Runtime, screen: io.StringIO) -> None:
+    first = put(runtime, "Ann", "GRAMMAR")
+    work(runtime, job_ids(runtime))
+    second, third = put(runtime, "Bo", "GARBLED"), put(runtime, "Cy")
+    with transaction(runtime.store) as conn:
+        sign_on(conn, runtime, "host:1:ab")
+    working = threading.Timer(1.0, work, [runtime, job_ids(runtime)])
+    working.start()
+    said = gleaner("status", "--watch").output
+    working.join()
+    assert f"batch {second}," in said and f"batch {third}," in said and f"batch {first}," not in said
+    shown = screen.getvalue()
+    assert "2 queued" in shown and "0/2" in shown and "2/2" in shown
+    assert "1 done, 1 review" in shown and "invalid" in shown
+    assert "host:1:ab" in shown and "alive" in shown and "s ago" in shown
+    assert "no worker has" not in shown
+
+
+def test_watching_says_what_is_missing(runtime: Runtime, screen: io.StringIO) -> None:
+    put(runtime, "Ann")
+    with transaction(runtime.store) as conn:
+        conn.execute(update(Batch).values(sealed_at=None))
+        sign_on(conn, runtime, "host:1:ab")
+        conn.execute(update(Worker).values(seen_at=db_time(-100)))
+
+    def end() -> None:
+        work(runtime, job_ids(runtime))
+        with transaction(runtime.store) as conn:
+            conn.execute(update(Batch).values(fed_at=db_time(-100)))
+
+    ending = threading.Timer(1.0, end)
+    ending.start()
+    gleaner("status", "1", "--watch")
+    ending.join()
+    shown = screen.getvalue()
+    assert "1 queued; more are being enqueued" in shown
+    assert "no worker has scripted: start `gleaner worker`" in shown
+    assert "silent" in shown
+    assert "1 done; whoever enqueued it is gone" in shown
+
+
+def sign_on(conn: Connection, runtime: Runtime, name: str) -> None:
+    checkpoint_id = versions.put_checkpoint(conn, runtime.checkpoint)
+    roster.sign_on(conn, name, checkpoint_id=checkpoint_id, device="cpu", version="1", concurrency=2)
 
 
 def test_workers_are_listed(runtime: Runtime) -> None:

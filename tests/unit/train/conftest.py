@@ -62,7 +62,9 @@ def maker(labels: Labels, tokenizer_file: Path, tokenizer: PlainTokenizer) -> Ma
 def fake_synthetic(monkeypatch: pytest.MonkeyPatch, schema: Schema) -> None:
     """Slips with numbers from 5000 on instead of the generator's documents."""
 
-    def samples(seed: int, *, split: str, recipe: Any, start: int = 0) -> Iterator[Any]:
+    def samples(
+        seed: int, *, split: str, recipe: Any, start: int = 0, num_siblings: Any = None
+    ) -> Iterator[Any]:
         number = start
         while True:
             written = as_printed(5000 + number + (100_000 if split == "eval" else 0))
@@ -72,6 +74,7 @@ def fake_synthetic(monkeypatch: pytest.MonkeyPatch, schema: Schema) -> None:
                 examples=schema.examples[:2],
                 document=written.text,
                 record=written.record,
+                siblings=(),
                 template=f"fake/{number}",
             )
             number += 1

@@ -1,10 +1,12 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, HrmTextForCausalLM
 
-from pipelines.train.attention import use_plain_attention
+from pipelines.train.attention import use_row_attention
 from pipelines.train.batches import Batch, collate
 from pipelines.train.data import Maker
 from pipelines.train.finish import save_checkpoint
@@ -19,36 +21,65 @@ def model(tokenizer: PlainTokenizer) -> HrmTextForCausalLM:
     return make_model(ARCHITECTURE, tokenizer, "cpu")
 
 
-@pytest.fixture
-def batch(maker: Maker) -> Batch:
-    """Samples of unequal lengths, so that there is padding."""
-    made = collate([sample for sample in maker.chunk(0)[:8] if sample])
-    assert 0 < made.attention_mask.sum() < made.attention_mask.numel()
-    return made
+@pytest.fixture(params=[False, True], ids=["alone", "behind blocks"])
+def batch(maker: Maker, request: pytest.FixtureRequest) -> Batch:
+    """Samples of unequal lengths, each by itself or most of them behind blocks of examples."""
+    made = replace(maker, examples_block=request.param).chunk(0)
+    batch = collate([sample for sample in made[:4] if sample])
+    assert any(family.num_shared for family in batch.families) == request.param
+    return batch
 
 
-def gradients(model: HrmTextForCausalLM, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+def loss_of_transformers(model: HrmTextForCausalLM, batch: Batch) -> torch.Tensor:
+    """With attention of transformers' own and one mask over the whole batch."""
+    model.set_attn_implementation("sdpa")
+    seen = torch.zeros(batch.num_tokens, batch.num_tokens, dtype=torch.bool)
+    start = 0
+    for family in batch.families:
+        block = slice(start, start := start + family.num_shared)
+        seen[block, block] = True
+        for row in family.rows:
+            prompt, own = slice(start, start + row.num_prompt), slice(start, start := start + len(row))
+            seen[own, block] = True
+            seen[own, own] = torch.ones(len(row), len(row)).tril().bool()
+            seen[prompt, prompt] = True
+    hidden = model.model(
+        batch.ids[None],
+        attention_mask=torch.zeros(seen.shape).masked_fill_(~seen, -torch.inf)[None, None],
+        position_ids=batch.positions[None],
+        use_cache=False,
+    ).last_hidden_state[0, batch.places]
+    return cross_entropy(model.lm_head(hidden), batch.wanted, reduction="sum")
+
+
+def gradients(model: HrmTextForCausalLM, loss: torch.Tensor) -> dict[str, torch.Tensor]:
     model.zero_grad()
-    loss = score(model, batch, torch.float32).loss
     loss.backward()
-    return loss, {name: p.grad.clone() for name, p in model.named_parameters() if p.requires_grad}
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.requires_grad}
 
 
 def test_it_is_the_attention_of_transformers(model: HrmTextForCausalLM, batch: Batch) -> None:
-    assert model.config._attn_implementation == "sdpa"
-    loss, expected = gradients(model, batch)
-    use_plain_attention(model)
+    loss = loss_of_transformers(model, batch)
+    expected = gradients(model, loss)
+    use_row_attention(model)
     assert model.config._attn_implementation != "sdpa"
-    plain, found = gradients(model, batch)
-    torch.testing.assert_close(plain, loss)
-    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+    found = score(model, batch, torch.float32).loss
+    torch.testing.assert_close(found, loss)
+    torch.testing.assert_close(gradients(model, found), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_three_products_are_the_same_in_bfloat16(model: HrmTextForCausalLM, batch: Batch) -> None:
+    use_row_attention(model)
+    with torch.no_grad():
+        exact, rounded = (score(model, batch, dtype).loss for dtype in (torch.float32, torch.bfloat16))
+    torch.testing.assert_close(rounded, exact, rtol=1e-2, atol=0)
 
 
 def test_nothing_of_it_is_saved(
     model: HrmTextForCausalLM, batch: Batch, tokenizer_file: Path, tmp_path: Path
 ) -> None:
     """Else transformers alone could not load the checkpoint."""
-    use_plain_attention(model)
+    use_row_attention(model)
     with torch.no_grad():
         for weight in model.parameters():
             weight.copy_(weight.bfloat16())
@@ -57,4 +88,4 @@ def test_nothing_of_it_is_saved(
     assert not [file for file in tmp_path.glob("*.json") if "attn_implementation" in file.read_text()]
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path)
     assert loaded.config._attn_implementation == "sdpa"
-    torch.testing.assert_close(score(loaded.float(), batch, torch.float32).loss, expected)
+    torch.testing.assert_close(loss_of_transformers(loaded.float(), batch), expected)

@@ -1,5 +1,6 @@
 import os
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import HrmTextForCausalLM
 
-from pipelines.train.batches import Fed, Position, batches, collate, group
+from pipelines.train.attention import Row, use_row_attention
+from pipelines.train.batches import Batch, Fed, Position, batches, collate, group, num_tokens
 from pipelines.train.data import CHUNK_SIZE, Maker, Sample
 from pipelines.train.feed import Feed
 from pipelines.train.model import make_model
@@ -38,7 +40,14 @@ def samples(maker: Maker) -> list[Sample]:
     return [sample for sample in maker.chunk(0) if sample]
 
 
-def ids(fed: list[Fed]) -> list[list[list[int]]]:
+@pytest.fixture(scope="session")
+def families(maker: Maker) -> list[Sample]:
+    """Samples with siblings behind the same block."""
+    made = replace(maker, examples_block=True).chunk(0)
+    return [sample for sample in made if sample and sample.siblings]
+
+
+def ids(fed: list[Fed]) -> list[list[int]]:
     return [each.batch.ids.tolist() for each in fed]
 
 
@@ -51,32 +60,54 @@ def test_groups_hold_every_sample_once_within_the_budget(lengths: list[tuple[int
     groups = group(made, 512)
     assert sorted(int(sample.ids[0]) for each in groups for sample in each) == list(range(len(made)))
     for each in groups:
-        assert len(each) == 1 or collate(each).ids.numel() <= 512
+        assert len(each) == 1 or collate(each).num_tokens <= 512
+        assert collate(each).num_tokens == sum(map(num_tokens, each))
 
 
-def test_only_the_answer_and_its_end_are_predicted(samples: list[Sample]) -> None:
-    chosen = samples[:5]
+def test_only_the_answer_and_its_end_are_predicted(samples: list[Sample], families: list[Sample]) -> None:
+    chosen = [samples[0], families[0], samples[1]]
     batch = collate(chosen)
-    width = batch.ids.shape[1]
-    rows, columns = batch.places // width, batch.places % width
-    for row, sample in enumerate(chosen):
-        assert batch.wanted[rows == row].tolist() == sample.ids[sample.num_prompt :].tolist()
-        # predicted where the token before it is fed
-        assert columns[rows == row].tolist() == list(range(sample.num_prompt - 1, len(sample) - 1))
-        assert batch.ids[row, : len(sample) - 1].tolist() == sample.ids[:-1].tolist()
-        assert batch.attention_mask[row].sum() == len(sample) - 1
-        assert batch.token_type_ids[row].sum() == sample.num_prompt
-    assert batch.num_answer_tokens == sum(sample.num_answer for sample in chosen)
-    assert batch.num_tokens == int(batch.attention_mask.sum())
+    start = num_wanted = 0
+    for sample in chosen:
+        assert (
+            batch.ids[start : start + sample.num_shared].tolist() == sample.ids[: sample.num_shared].tolist()
+        )
+        start += sample.num_shared
+        for each in (sample, *sample.siblings):
+            num_fed = len(each) - each.num_shared - 1
+            assert batch.ids[start : start + num_fed].tolist() == each.ids[each.num_shared : -1].tolist()
+            assert batch.positions[start : start + num_fed].tolist() == list(
+                range(each.num_shared, len(each) - 1)
+            )
+            wanted = slice(num_wanted, num_wanted + each.num_answer)
+            assert batch.wanted[wanted].tolist() == each.ids[each.num_prompt :].tolist()
+            # predicted where the token before it is fed
+            first = start + each.num_prompt - each.num_shared - 1
+            assert batch.places[wanted].tolist() == list(range(first, first + each.num_answer))
+            start, num_wanted = start + num_fed, wanted.stop
+    assert batch.num_answer_tokens == num_wanted
+    assert batch.num_tokens == start
+    assert batch.num_samples == 3 + len(families[0].siblings)
 
 
-def test_padding_and_neighbours_change_nothing(model: HrmTextForCausalLM, samples: list[Sample]) -> None:
-    chosen = [min(samples, key=len), max(samples, key=len), samples[0]]
+def test_neighbours_change_nothing(
+    model: HrmTextForCausalLM, samples: list[Sample], families: list[Sample]
+) -> None:
+    chosen = [min(samples, key=len), families[0], max(samples, key=len), samples[0], families[1]]
     with torch.no_grad():
         together = score(model, collate(chosen), torch.float32)
         alone = [score(model, collate([each]), torch.float32) for each in chosen]
     torch.testing.assert_close(together.loss, torch.stack([each.loss for each in alone]).sum())
     assert together.num_right == sum(each.num_right for each in alone)
+
+
+def test_siblings_change_nothing(model: HrmTextForCausalLM, families: list[Sample]) -> None:
+    whole = families[0]
+    apart = [replace(each, siblings=()) for each in (whole, *whole.siblings)]
+    with torch.no_grad():
+        together = score(model, collate([whole]), torch.float32)
+        alone = [score(model, collate([each]), torch.float32) for each in apart]
+    torch.testing.assert_close(together.loss, torch.stack([each.loss for each in alone]).sum())
 
 
 def test_the_loss_is_that_of_the_engines_own_forwards(
@@ -85,6 +116,7 @@ def test_the_loss_is_that_of_the_engines_own_forwards(
     """Prefill of the whole prompt and a token at a time: what extraction computes."""
     chosen = samples[:3]
     expected = 0.0
+    model.set_attn_implementation("sdpa")
     with torch.inference_mode():
         for sample in chosen:
             engine = EngineBatch(model)
@@ -92,11 +124,18 @@ def test_the_loss_is_that_of_the_engines_own_forwards(
             for token in sample.ids[sample.num_prompt :].tolist():
                 expected -= logits.log_softmax(dim=1)[0, token].item()
                 logits = engine.step([token])
+        use_row_attention(model)
         found = score(model, collate(chosen), torch.float32).loss.item()
-        causal = collate(chosen)
-        causal.token_type_ids.zero_()
-        assert score(model, causal, torch.float32).loss.item() != pytest.approx(expected, rel=1e-3)
+        causal = score(model, read_one_way(collate(chosen)), torch.float32).loss.item()
+        assert causal != pytest.approx(expected, rel=1e-3)
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+def read_one_way(batch: Batch) -> Batch:
+    """The same predictions, from prompts that are not read both ways."""
+    rows = [tuple(Row(num_prompt=0, num_answer=len(row)) for row in family.rows) for family in batch.families]
+    families = [replace(family, rows=own) for family, own in zip(batch.families, rows, strict=True)]
+    return replace(batch, families=tuple(families))
 
 
 def test_batches_go_on_from_any_position(maker: Maker) -> None:
@@ -110,12 +149,12 @@ def test_batches_go_on_from_any_position(maker: Maker) -> None:
 
 
 def test_a_pool_is_shuffled_by_the_seed(maker: Maker) -> None:
-    def drawn(seed: int) -> list[list[list[int]]]:
+    def drawn(seed: int) -> list[list[int]]:
         return ids(list(islice(batches(Feed(maker, 0), Position(), tokens_per_batch=BUDGET, seed=seed), 20)))
 
     assert drawn(0) == drawn(0) != drawn(1)
-    widths = [len(batch[0]) for batch in drawn(0)]
-    assert widths != sorted(widths)
+    sizes = [len(batch) for batch in drawn(0)]
+    assert sizes != sorted(sizes)
 
 
 def test_worker_processes_change_nothing(maker: Maker) -> None:

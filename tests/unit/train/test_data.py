@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.train.data import CHUNK_SIZE, Maker, Sample, Synthetic, encode, held_out_tasks
+from pipelines.train.data import CHUNK_SIZE, SIBLINGS, Maker, Sample, Synthetic, encode, held_out_tasks
 from pipelines.train.labels import Labels, make_labels, read_file
 from pipelines.train.prepare import Data
 from pipelines.train.preview import preview
@@ -48,6 +48,35 @@ def test_a_sample_is_the_prompt_of_extraction_and_the_wire_record(
         *answer, end = sample.ids[sample.num_prompt :]
         assert shown(tokenizer, answer) == dump(task.example.record)
         assert end == tokenizer.special(END_OF_ANSWER)
+
+
+def test_siblings_are_asked_for_behind_the_same_examples(maker: Maker, tokenizer: PlainTokenizer) -> None:
+    tasks = [task for task in replace(maker, examples_block=True).tasks(0) if task.siblings]
+    # a quarter of the samples stays as extraction without a shared block has it
+    assert 0.6 * CHUNK_SIZE < len(tasks) < 0.9 * CHUNK_SIZE
+    for task in tasks:
+        texts = [example.text for example in (task.example, *task.siblings, *task.schema.examples)]
+        assert len(set(texts)) == len(texts)
+        sample = encode(task, tokenizer, 512, Envelope())
+        assert sample
+        assert len(sample.siblings) == SIBLINGS
+        assert shown(tokenizer, sample.ids[: sample.num_shared]).endswith("}\n\n")
+        for sibling, example in zip(sample.siblings, task.siblings, strict=True):
+            alone = encode(replace(task, example=example, siblings=()), tokenizer, 512, Envelope())
+            assert alone
+            assert np.array_equal(sibling.ids, alone.ids)
+            assert np.array_equal(sibling.ids[: sample.num_shared], sample.ids[: sample.num_shared])
+
+
+def test_a_sibling_that_does_not_fit_is_left_out(maker: Maker, tokenizer: PlainTokenizer) -> None:
+    task = next(task for task in replace(maker, examples_block=True).tasks(0) if task.siblings)
+    long = replace(task.siblings[0], text=task.siblings[0].text + " and so on" * 500)
+    sample = encode(replace(task, siblings=(long, *task.siblings[1:])), tokenizer, 512, Envelope())
+    assert sample
+    assert len(sample.siblings) == SIBLINGS - 1
+    alone = encode(replace(task, siblings=(long,)), tokenizer, 512, Envelope())
+    assert alone
+    assert (alone.num_shared, alone.siblings) == (0, ())
 
 
 def test_most_samples_are_direct_and_some_as_the_ladder_goes_on(maker: Maker) -> None:

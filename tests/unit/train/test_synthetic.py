@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,14 @@ CASES = [(split, name) for split in SPLITS for name in RECIPES]
 
 
 def drawn(split: Split, recipe: str, number: int, seed: int = 1) -> list[Sample]:
-    return list(islice(samples(seed, split=split, recipe=RECIPES[recipe]), number))
+    made = samples(seed, split=split, recipe=RECIPES[recipe], num_siblings=lambda index: index % 3)
+    return list(islice(made, number))
 
 
 def pairs(made: Sample) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The document and the examples as (text, record)."""
+    """The document, the examples and the siblings as (text, record)."""
     yield made.document, made.record
-    yield from ((example.text, example.record) for example in made.examples)
+    yield from ((example.text, example.record) for example in (*made.examples, *made.siblings))
 
 
 def leaves(form: Form, value: Any) -> Iterator[tuple[Leaf, Any]]:
@@ -90,6 +92,15 @@ def test_values_stand_in_the_document_and_read(split: Split, recipe: str) -> Non
     for made in drawn(split, recipe, 150):
         for text, record in pairs(made):
             assert list(faults(made.form, text, record)) == [], text
+
+
+def test_siblings_change_nothing_else_of_a_sample() -> None:
+    alone, together = (
+        sample(3, 7, split="train", recipe=RECIPES["random"], num_siblings=number) for number in (0, 5)
+    )
+    assert len(together.siblings) == 5
+    assert len({example.text for example in together.siblings} | {together.document}) == 6
+    assert replace(together, siblings=()) == alone
 
 
 @pytest.mark.parametrize(("split", "recipe"), CASES)

@@ -13,6 +13,7 @@ import pytest
 from schemas.errors import DatabaseAwayError, DeviceError, DeviceLostError
 from tests.cases import parcels
 from tests.cases.worlds import enqueue, job_ids, job_rows, rows, states
+from workers import lease
 from workers.embedded import work_off
 from workers.engine.protocol import Request
 from workers.lease import backoff_s, patiently
@@ -22,6 +23,7 @@ from workers.store.batches import BACKFILL, LIVE
 from workers.store.session import transaction
 from workers.store.steer import Filter
 from workers.testing import Answer
+from workers.watchdog import EXIT_UNFINISHED
 from workers.work import work
 
 Make = Callable[..., Runtime]
@@ -232,3 +234,55 @@ def test_few_failures_stop_nothing(make: Make) -> None:
     put(runtime, *(f"P{n}" for n in range(30)), "GRAMMAR", max_failures=0.2)
     work(runtime, job_ids(runtime))
     assert states(runtime).count("done") == 30
+
+
+def test_a_cancelled_job_stops_at_the_next_step_and_takes_no_other_along(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LOOK_S", 0.05)
+    cancelled: list[int] = []
+
+    def cancel(request: Request) -> Answer:
+        if not cancelled:
+            cancelled.append(job_ids(runtime)[1])
+            with transaction(runtime.store) as conn:
+                steer.cancel(conn, Filter(ids=tuple(cancelled)))
+            assert all(other.stop for other in runtime.engine.requests)
+            # the engine is in the middle of a batch: Bo's turn comes when it was told to stop
+            assert runtime.engine.requests[1].stop.wait(30)
+        return parcels.answer(request)
+
+    runtime = make(cancel)
+    put(runtime, "Ann", "Bo", "Cy")
+    work(runtime, job_ids(runtime))
+    assert states(runtime) == ["done", "cancelled", "done"]
+    assert runtime.tally.report().num_fenced == 0
+    # Bo was not asked about
+    assert runtime.engine.occupancy().num_steps == 2
+
+
+def test_an_engine_that_hangs_ends_its_process_and_the_jobs_are_suspects(make: Make, tmp_path: Path) -> None:
+    runtime = make()
+    put(runtime, "Ann", "HANG", "Cy")
+    program = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from tests.cases import parcels\n"
+        "from tests.cases.worlds import make_runtime\n"
+        "from workers import lease\n"
+        "from workers.embedded import work_off\n"
+        "lease.LOOK_S = 0.1\n"
+        "def answer(request):\n"
+        "    if 'HANG' in request.document: time.sleep(600)\n"
+        "    return parcels.answer(request)\n"
+        "work_off(make_runtime(sys.argv[1], Path(sys.argv[2]), answer, engine_time_limit_s=1.0), 1)\n"
+    )
+    command = [sys.executable, "-c", program, str(runtime.store.url), str(tmp_path / "schemas")]
+    ended = [subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True) for _ in range(4)]
+    assert [each.returncode for each in ended] == [EXIT_UNFINISHED] * 3 + [0]
+    assert b"engine_hung" in ended[0].stdout + ended[0].stderr
+    assert [(job.state, job.error_code) for job in job_rows(runtime)] == [
+        ("done", None),
+        ("failed", "worker_lost"),
+        ("done", None),
+    ]

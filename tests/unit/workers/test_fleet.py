@@ -87,3 +87,10 @@ def test_devices_are_listed_or_all_gpus(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(ConfigurationError, match="--devices cuda:0"):
         fleet.devices("all")
+
+
+def test_every_process_has_a_port_of_its_own_for_metrics() -> None:
+    members = fleet.Fleet(["cuda:0", "cuda:1"], ["worker"], metrics_port=9464)._members
+    ports = [member.command[1:] for member in members]
+    assert ports == [["--metrics-port", "9464"], ["--metrics-port", "9465"]]
+    assert fleet.Fleet(["cuda:0"], ["worker"])._members[0].command == ["worker"]

@@ -195,7 +195,7 @@ def test_the_heartbeat_holds_the_leases_of_its_chunk_alone(make: Make) -> None:
         for owner, job_id in zip(("mine", "lost"), job_ids(runtime), strict=True):
             jobs.claim(conn, [job_id], owner=owner, checkpoint_id=checkpoint_id, lease_s=0.3, limit=1)
     before = [job.lease_until for job in job_rows(runtime)]
-    with heartbeat(runtime, "mine"):
+    with heartbeat(runtime, "mine", {}):
         threading.Event().wait(0.5)
     after = [job.lease_until for job in job_rows(runtime)]
     assert after[0] > before[0]

@@ -1,0 +1,1 @@
+"""Pipelines that every installation of this tree has; your own are found by GLEANER_PIPELINES."""

@@ -1,0 +1,97 @@
+"""The walk-through of the README works as it is written, with fewer documents and on free ports."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests import servers
+from tests.acceptance.conftest import GLEANER
+from tests.acceptance.test_readme import section
+
+ENDS = {"done", "review", "failed"}
+TIMEOUT_S = 280
+NUM, NUM_MORE = 40, 20
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """An empty directory, in which PostgreSQL may make its own."""
+    with servers.directory_for(servers.unprivileged_user()) as directory:
+        yield directory
+        # what a test that failed left running
+        with suppress(FileNotFoundError):
+            os.kill(int((directory / "pg" / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """PostgreSQL's programs on the path, as somebody whom it does not refuse."""
+    user = servers.unprivileged_user()
+    as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
+    for name in ("initdb", "pg_ctl", "createdb", "pg_dump"):
+        try:
+            command = shlex.join([*as_user, servers.find_binary(name)])
+        except servers.ServerUnavailableError as exc:
+            give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+            give_up(str(exc))
+        (tmp_path / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        (tmp_path / name).chmod(0o755)
+    return tmp_path
+
+
+def script() -> str:
+    """All blocks in one, with the numbers of a test."""
+    text = "\n".join(block.text for block in section("a walk-through"))
+    ports = {
+        written: servers.free_port() for written in sorted(set(re.findall(r"\b(?:64|54|94)\d\d\b", text)))
+    }
+    numbers = {"5000": NUM, "5001": NUM + 1, "5500": NUM + NUM_MORE} | ports
+    assert len(ports) == 5
+    for written, number in numbers.items():
+        assert re.search(rf"\b{written}\b", text), f"{written} is not in the walk-through"
+        text = re.sub(rf"\b{written}\b", f"<{number}>", text)
+    return re.sub(r"<(\d+)>", r"\1", text)
+
+
+def test_an_operator_may_walk_through_all_of_it(place: Path, programs: Path) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GLEANER_")}
+    path = f"{programs}:{GLEANER.parent}:{os.environ['PATH']}"
+    environment = clean | {"PATH": path, "OMP_NUM_THREADS": "1"}
+    text = script()
+    shutdown = re.findall(r"^redis-cli .* shutdown nosave$", text, re.MULTILINE)[0]
+    cleanup = f"trap 'kill $(jobs -p) || true; {shutdown} || true' EXIT\n"
+    with (place / "said").open("w+") as said:
+        # a session of its own: no server of it keeps the test's output open
+        ran = subprocess.run(
+            ["bash", "-euxo", "pipefail", "-c", cleanup + text],
+            cwd=place,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            timeout=TIMEOUT_S,
+            start_new_session=True,
+        )
+        said.seek(0)
+        output = said.read()
+    logs = [f"{log.name}: {log.read_text()[-3000:]}" for log in place.glob("*.log")]
+    assert ran.returncode == 0, "\n".join([output[-6000:], *logs])
+    for total in (NUM, NUM_MORE):
+        (counts,) = re.findall(rf"^{total} documents: (.*)$", output, re.MULTILINE)
+        ended = {word: int(num) for num, word in re.findall(r"(\d+) (\w+)", counts)}
+        assert ended.keys() <= ENDS, counts
+        assert sum(ended.values()) == total
+    assert "gleaner_documents_total{" in output
+    assert re.search(r"\d+ jobs are cancelled", output) and re.search(r"\d+ jobs are queued again", output)
+    states = re.findall(r"^│ (\w+) +│ +(\d+) │$", output, re.MULTILINE)
+    assert {state for state, _ in states} <= ENDS
+    assert sum(int(num) for _, num in states) == NUM + NUM_MORE
+    assert (place / "before.dump").stat().st_size > 10_000
+    assert not (place / "pg" / "postmaster.pid").exists()
