@@ -22,6 +22,7 @@ from workers.store.batches import Outcome
 from workers.store.models import RunState
 from workers.store.runs import Claimed
 from workers.store.session import reading, transaction
+from workers.traces import span
 
 log = structlog.get_logger()
 
@@ -39,7 +40,7 @@ def take(runtime: Runtime, pipeline: Pipeline) -> int | None:
         if claimed is None:
             return None
         log.info("run", pipeline=pipeline.name, run=claimed.run_id)
-        with _kept(runtime, claimed):
+        with span("run", pipeline=pipeline.name, run=claimed.run_id), _kept(runtime, claimed):
             try:
                 _Taking(runtime, pipeline, claimed).read()
             except RunTakenError as exc:

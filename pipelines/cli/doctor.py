@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from pipelines.checkup import broker, database, machine, model
+from pipelines.checkup import broker, database, declared, machine, model
 from pipelines.checkup.finding import Check, Mark, examine
 from pipelines.cli.console import out, table
 from workers.runtime import get_runtime
@@ -21,6 +21,7 @@ CHECKS: list[tuple[str, Check]] = [
     ("celery", broker.celery),
     ("workers", broker.workers),
     ("schemas", model.schemas),
+    ("pipelines", declared.pipelines),
     ("checkpoint", model.checkpoint),
 ]
 # those that load the model

@@ -162,8 +162,10 @@ def _go_through(runtime: Runtime, pipeline: Pipeline, run_id: int | None, *, wai
     while taken is not None and taken != run_id:
         taken = take(runtime, pipeline)
     if run_id is None or taken is None:
-        out.print(f"another process reads the source of {pipeline.name} just now, so this one does not;")
-        out.print(f"see `gleaner pipelines show {pipeline.name}`")
+        out.print(
+            f"another process reads the source of {pipeline.name}, or its lease has not run out since it died;"
+        )
+        out.print(f"`gleaner pipelines show {pipeline.name}` shows the run")
         return
     with reading(runtime.store) as conn:
         found = settle.find_run(conn, run_id)

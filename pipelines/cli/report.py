@@ -15,8 +15,9 @@ def report(
     scope: Annotated[
         str,
         typer.Argument(
-            metavar="BATCH|SCHEMA",
-            help="Id of a batch, or name of a schema: the newest extraction of each of its documents.",
+            metavar="BATCH|run:RUN|SCHEMA",
+            help="Id of a batch, or run: and that of a pipeline's run, or name of a schema: the newest extraction "
+            "of each of its documents.",
         ),
     ],
     directory: Annotated[
@@ -38,7 +39,7 @@ def report(
     runtime = get_runtime()
     with outcomes.one_moment(runtime.store) as conn:
         summary = summarize(conn, outcomes.find(conn, scope), lambda name: _form(runtime, name))
-        place = directory or runtime.settings.data_dir / "reports" / scope
+        place = directory or runtime.settings.data_dir / "reports" / scope.replace(":", "-")
         with counting(f"report {scope}", summary.num) as advance:
             index = write(conn, summary, place, on_shown=advance)
     out.print(f"{summary.num} documents in {index}")

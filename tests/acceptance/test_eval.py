@@ -136,6 +136,23 @@ def test_both_ways_of_choosing_examples_are_compared(
     assert "nearest" in gleaner("eval", "--history", "parcel")
 
 
+def test_with_shared_examples_it_is_a_version_of_its_own(
+    gleaner: Gleaner, runtime: Runtime, labels: Path
+) -> None:
+    engine: Any = runtime.engine
+    for cache, is_shared in (("off", False), ("on", True)):
+        engine.requests.clear()
+        printed = gleaner("eval", "parcel", labels, "--examples-cache", cache)
+        assert ("examples, shared" in " ".join(printed.split())) == is_shared
+        assert [request.num_shared > 0 for request in engine.requests] == [is_shared] * 3
+    # what is shared ends where the text begins
+    request = engine.requests[0]
+    behind = engine.tokenizer.decode(request.prompt[request.num_shared :])
+    assert behind == f"Text:\n{request.document}\nJSON:<|im_end|>"
+    stored = json.loads(gleaner("eval", "--history", "parcel", "--json"))
+    assert len({each["schema_digest"] for each in stored}) == 2
+
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -152,7 +169,8 @@ def test_labels_of_the_catalog_are_evaluated_with_a_real_engine(tmp_path: Path) 
     registry = Registry.load()
     texts = [example.text for name in registry.names() for example in registry.get(name).examples]
     placeholder.make(tmp_path / "placeholder", texts)
-    ran = real_gleaner(tmp_path, "eval", "support_ticket", "--model", str(tmp_path / "placeholder"), "--json")
+    how = ("--cycles", "1x2", "--examples-cache", "on", "--json")
+    ran = real_gleaner(tmp_path, "eval", "support_ticket", "--model", str(tmp_path / "placeholder"), *how)
     assert ran.returncode == 0, ran.stderr
     figures = json.loads(ran.stdout)
     assert figures["num_documents"] == 7 == sum(figures["states"].values())
@@ -167,6 +185,7 @@ def test_labels_of_the_catalog_are_evaluated_with_a_real_engine(tmp_path: Path) 
         (("receipt", "none.jsonl"), "none.jsonl cannot be read: No such file or directory."),
         (("recipe", "none.jsonl"), "there is no schema 'recipe'"),
         (("--history", "recipe"), "there is no schema 'recipe'"),
+        (("receipt", "--cycles", "0x3"), "'0x3' is no depth"),
     ],
 )
 def test_an_error_is_one_sentence(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
@@ -183,3 +202,5 @@ def test_synthetic_documents_are_measured(gleaner: Gleaner, runtime: Runtime) ->
     set_runtime(Runtime(runtime.settings, engine=ScriptedEngine(answers, max_positions=40_000)))
     made = json.loads(gleaner("eval", "random", "--synthetic", "3", "--json"))
     assert made["num_documents"] == 3 and made["overall"]["f1"] == 1.0
+    shared = gleaner("eval", "random", "--synthetic", "3", "--json", "--examples-cache", "on")
+    assert json.loads(shared) == made

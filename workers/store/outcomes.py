@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import groupby
 from operator import attrgetter
@@ -11,12 +11,13 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Engine, Row, Select, Subquery, case, cast, func, select
 
 from schemas.errors import ConfigurationError
-from workers.store.models import BatchEntry, CheckpointRow, Document, Evidence, Extraction, Job, JobState
+from workers.store.models import BatchEntry, CheckpointRow, Document, Evidence, Extraction, Job, JobState, Run
 from workers.store.models import SchemaVersion as Version
 from workers.store.progress import Progress, progress
 from workers.store.session import in_chunks, reading
 
 NUM_BINS = 10
+_RUN = "run:"
 # characters of the documents that are shown together, but for one that is longer
 CHARS_PER_PAGE = 100_000
 # what a document takes beside its text
@@ -65,7 +66,9 @@ def one_moment(engine: Engine) -> Iterator[Connection]:
 
 
 def find(conn: Connection, what: str) -> Scope:
-    """What people mean: the id of a batch or the name of a schema; raises as `of_batch` and `of_schema`."""
+    """What people mean: the id of a batch, `run:` and that of a run, or a schema; raises as the functions for these."""
+    if what.startswith(_RUN):
+        return of_run(conn, what.removeprefix(_RUN))
     return of_batch(conn, int(what)) if what.isdecimal() else of_schema(conn, what)
 
 
@@ -79,6 +82,22 @@ def of_batch(conn: Connection, batch_id: int) -> Scope:
     entries = select(BatchEntry.position, BatchEntry.origin, BatchEntry.job_id)
     chosen = entries.where(BatchEntry.batch_id == batch_id)
     return Scope(title=f"batch {batch_id}", schema=batch.schema, entries=chosen, batch=batch)
+
+
+def of_run(conn: Connection, run_id: str) -> Scope:
+    """Every document that a run of a pipeline took.
+
+    Raises:
+        ConfigurationError: there is no such run, or it took none.
+    """
+    query = select(Run.pipeline, Run.batch_id).where(Run.id == (int(run_id) if run_id.isdecimal() else None))
+    run = conn.execute(query).first()
+    if run is None or run.batch_id is None:
+        raise ConfigurationError(
+            f"Run {run_id} of a pipeline {'took no documents' if run else 'does not exist'}.",
+            hint="`gleaner pipelines show NAME` lists the runs of a pipeline.",
+        )
+    return replace(of_batch(conn, run.batch_id), title=f"run {run_id} of {run.pipeline}")
 
 
 def of_schema(conn: Connection, name: str) -> Scope:

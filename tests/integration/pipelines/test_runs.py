@@ -21,7 +21,7 @@ from schemas.errors import ConfigurationError
 from tests.cases import parcels
 from tests.cases.worlds import rows, states
 from tests.integration.pipelines.conftest import NAME, Folder, Mail, Site
-from workers.store import pipelines
+from workers.store import outcomes, pipelines
 from workers.store.session import transaction
 
 
@@ -218,3 +218,18 @@ def test_a_folder_that_went_away_is_told(site: Site, tmp_path: Path) -> None:
     ((state, new, reason),) = site.runs("state, new, reason")
     assert (state, new) == ("failed", 0)
     assert "There is no file or directory" in reason
+
+
+def test_a_run_is_looked_at_by_its_number(site: Site) -> None:
+    pipeline = Pipeline(NAME, source=Breaking(-2, fail), schema="parcel")
+    go(site, pipeline)
+    go(site, pipeline)
+    with outcomes.one_moment(site.runtime.store) as conn:
+        scope = outcomes.find(conn, "run:1")
+        assert (scope.title, scope.schema) == (f"run 1 of {NAME}", "parcel")
+        assert sum(count.num for count in outcomes.counts(conn, scope)) == 6
+        with pytest.raises(ConfigurationError, match="Run 2 of a pipeline took no documents"):
+            outcomes.find(conn, "run:2")
+        for wrong in ("99", "x", ""):
+            with pytest.raises(ConfigurationError, match=rf"Run {wrong} of a pipeline does not exist"):
+                outcomes.find(conn, f"run:{wrong}")

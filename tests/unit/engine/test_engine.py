@@ -58,7 +58,8 @@ def test_usage(engine: HrmTextEngine) -> None:
     assert usage.output_tokens <= usage.forwards + usage.forced_tokens + usage.accepted_tokens
     assert usage.accepted_tokens <= usage.drafted_tokens
     assert usage.forced_tokens > 10
-    assert usage.seconds > 0
+    assert 0 < usage.device_seconds < usage.seconds
+    assert usage.cached_tokens == 0
 
 
 def test_limits_and_faults_are_each_requests_own(engine: HrmTextEngine) -> None:
@@ -128,6 +129,32 @@ def test_rows_join_and_leave_between_steps(tiny_checkpoint: Path, steps: list[li
         for row in {id(r): r for s in steps for r in s}.values()
     ]
     assert any(one[0] < other[0] <= one[-1] for one in taken for other in taken)
+
+
+def test_how_full_it_is(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = HrmTextEngine.load(tiny_checkpoint, device="cpu", kv_memory=1000 * 8192)
+    requests = requests_of(engine.tokenizer)
+    seen: list[Occupancy] = []
+
+    def watched(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> int:
+        now = engine.occupancy
+        assert now.num_running == len(rows)
+        assert now.num_places_taken == sum(row.num_places for row in rows)
+        seen.append(now)
+        return step(network, arena, rows, vocabulary)
+
+    instead(monkeypatch, watched)
+    empty = engine.occupancy
+    assert (empty.num_running, empty.num_waiting, empty.num_places_taken, empty.num_places) == (0, 0, 0, 1000)
+    completions = engine.complete(requests)
+    assert max(now.num_waiting for now in seen) > 0
+    after = engine.occupancy
+    assert after.num_places_taken == 0
+    assert after.num_steps == len(seen)
+    usages = [completion.usage for completion in completions]
+    # prompts, drafts and answers; the last tokens of an answer are not fed, for nothing is asked behind them
+    fed = sum(u.prompt_tokens + u.drafted_tokens - u.accepted_tokens + u.output_tokens for u in usages)
+    assert 0.8 * fed < after.num_tokens < fed
 
 
 def test_one_that_the_cache_cannot_hold(tiny_checkpoint: Path) -> None:

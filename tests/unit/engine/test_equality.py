@@ -18,6 +18,7 @@ from workers.engine.checkpoint import Loaded
 from workers.engine.choice import CERTAIN
 from workers.engine.drafts import Drafter, Drafting, copying, no_drafts
 from workers.engine.engine import HrmTextEngine
+from workers.engine.network import Network
 from workers.engine.protocol import Completion, Request, Tokenizer
 from workers.engine.row import Row
 from workers.settings import EMBEDDED_CHECKPOINT
@@ -62,6 +63,21 @@ def test_prompts_of_all_lengths_in_double_precision(tiny_checkpoint: Path) -> No
         HrmTextEngine(loaded, kv_memory=KV_MEMORY).complete(requests),
         reference_engine.answers(loaded, requests),
     )
+
+
+@pytest.mark.parametrize("cycles", ["1x1", "1x3", "3x2"])
+def test_at_another_depth(tiny_checkpoint: Path, loaded: Loaded, cycles: str) -> None:
+    other = checkpoint.load(tiny_checkpoint, "cpu", cycles=cycles)
+    requests = requests_of(other.tokenizer, 4)
+    answers = reference_engine.answers(other, requests)
+    completions = HrmTextEngine(other, kv_memory=KV_MEMORY).complete(requests)
+    check(completions, answers)
+    assert [ids(c) for c in completions] != [
+        ids(c) for c in HrmTextEngine(loaded, kv_memory=KV_MEMORY).complete(requests)
+    ]
+    # a slot of the cache for every pass of a layer, of which a stack here has one
+    high, low = map(int, cycles.split("x"))
+    assert Network(other.model).kv_shape[0] == high * (low + 1)
 
 
 @pytest.fixture(scope="module")

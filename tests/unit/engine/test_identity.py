@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.errors import CheckpointError
-from workers.engine.identity import digest, identify
+from schemas.errors import CheckpointError, ConfigurationError
+from workers.engine.identity import digest, identify, parse_cycles
 
 
 @pytest.fixture
@@ -31,6 +31,19 @@ def test_each_file_counts(tiny_checkpoint: Path, copy: Path, name: str) -> None:
     with (copy / name).open("ab") as file:
         file.write(b"\n")
     assert digest(copy) != digest(tiny_checkpoint)
+
+
+def test_at_another_depth_it_is_another_checkpoint(tiny_checkpoint: Path) -> None:
+    own, same, other = (identify(tiny_checkpoint, cycles) for cycles in (None, "2x3", "1x2"))
+    assert own == same
+    assert other.name == "tiny@1x2"
+    assert other.digest != own.digest
+
+
+@pytest.mark.parametrize("cycles", ["", "2", "0x3", "2x10", "2 x 3"])
+def test_what_is_no_depth(cycles: str) -> None:
+    with pytest.raises(ConfigurationError, match="Write it as 2x3"):
+        parse_cycles(cycles)
 
 
 def test_other_files_do_not_count(tiny_checkpoint: Path, copy: Path) -> None:

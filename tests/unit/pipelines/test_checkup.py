@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import Engine, update
 
-from pipelines.checkup import broker, database, machine, model
+from pipelines.checkup import broker, database, declared, machine, model
 from pipelines.checkup.finding import Check, Mark, Said, error, examine, ok
 from schemas.errors import ConfigurationError
 from tests.cases import parcels
@@ -18,6 +18,7 @@ from workers.runtime import Runtime
 from workers.settings import EMBEDDED_CHECKPOINT, Settings
 from workers.store import roster, versions
 from workers.store.models import CheckpointRow
+from workers.store.pipelines import pause, put
 from workers.store.session import transaction
 
 SAFE = {
@@ -53,6 +54,27 @@ def test_what_a_check_raises_is_a_finding_and_ends_no_other(runtime: Runtime) ->
         ("a", error("It is wrong.", "Mend it.")),
         ("b", ok("three")),
     ]
+
+
+def test_a_pipeline_that_cannot_run_or_is_paused_is_noticed(runtime: Runtime, tmp_path: Path) -> None:
+    assert look(runtime, declared.pipelines) == [ok("none are declared")]
+    module = (
+        "from pipelines.etl import Pipeline\nfrom pipelines.sources.folder import Files\n"
+        "letters = Pipeline('letters', source=Files('inbox'), schema='parcel')\n"
+    )
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "letters.py").write_text(module)
+    runtime.settings = runtime.settings.model_copy(update={"pipelines": (str(mine),)})
+    with transaction(runtime.store) as conn:
+        put(conn, "letters", None, None)
+        pause(conn, "letters", "by hand.")
+    said = look(runtime, declared.pipelines)
+    assert marks(said) == ["warning", "ok"]
+    assert said[0].found == "letters is paused: by hand."
+    (mine / "orders.py").write_text(module.replace("letters", "orders").replace("parcel", "order"))
+    (wrong,) = look(runtime, declared.pipelines)
+    assert wrong.mark.value == "error" and "no schema 'order'" in wrong.found
 
 
 def test_our_settings_of_celery_are_safe() -> None:
