@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from pipelines.etl import Pipeline
 from pipelines.ingest import COMMIT_CHARS, COMMIT_SIZE, limits_of, open_batch, put, same_answers
+from pipelines.readers.base import first_line
 from pipelines.sources.feed import Asked, Part
 from schemas.base import Schema
 from schemas.errors import BrokerAwayError, GleanerError, RunTakenError, TransientError
@@ -79,7 +80,7 @@ class _Taking:
         except Exception as exc:
             # sources are plugins and raise what they like
             log.exception("source_failed", run=self._claimed.run_id)
-            self._end(RunState.FAILED, f"The source raised {type(exc).__name__}: {exc}.")
+            self._end(RunState.FAILED, f"The source raised {type(exc).__name__}: {first_line(exc)}.")
         else:
             self._end(RunState.WORKING)
 

@@ -30,6 +30,8 @@ def beat(metrics_port: MetricsPort = None) -> None:
     else:
         _stop_on_signals(runtime)
         clock.run()
+        if runtime.broken:
+            raise runtime.broken
 
 
 def _stop_on_signals(runtime: Runtime) -> None:
