@@ -2,7 +2,17 @@
 
 from collections.abc import Iterator
 
-from tests.hostile.inputs.bad import ADDRESS, BINARY, DONE, EMPTY, SECRET_FILE, TOO_LARGE, UNREADABLE, Bad, bad
+from tests.hostile.inputs.bad import (
+    ADDRESS,
+    BINARY,
+    DONE,
+    EMPTY,
+    SECRET_FILE,
+    TOO_LARGE,
+    UNREADABLE,
+    Bad,
+    bad,
+)
 
 EVIL = "steal(document.cookie)"
 HIDDEN = {
