@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy import Connection, Label, Row, Table, select
 
 from pipelines.export import in_order, require_arrow, unwritable
 from schemas.base import Schema
@@ -75,7 +75,7 @@ def _rows(conn: Connection, table: Table, main: Table) -> Answer:
     """The rows of a table by document and position; of the main one with the document's origin and hash."""
     about = [Document.origin, Document.content_hash] if table is main else []
     names = [column.name for column in table.columns]
-    labelled = [
+    labelled: list[Label[Any]] = [
         column.label(f"document_{column.key}" if column.key in names else column.key) for column in about
     ]
     query = select(*labelled, *table.columns).order_by(*table.primary_key.columns)

@@ -1,6 +1,7 @@
 """How sure the model was of each field: the probability of its tokens among those the grammar allowed."""
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
@@ -22,9 +23,8 @@ def field_confidences(record: dict[str, Any], tokens: Sequence[Token]) -> dict[P
         return {path: whole for path, _, _ in _spans(record, (), 0)}
     ends = list(accumulate(len(token.text) for token in tokens))
     starts = [0, *ends[:-1]]
-    placed = list(zip(tokens, starts, ends, strict=True))
     return {
-        path: _probability(token for token, s, e in placed if s < end and e > start)
+        path: _probability(tokens[bisect_right(ends, start) : bisect_left(starts, end)])
         for path, start, end in _spans(record, (), 0)
     }
 

@@ -94,19 +94,21 @@ def redis_port(paper: Paper) -> Iterator[int]:
         ) as client:
             client.ping()
 
-    options = {
-        "--port": "0",
-        "--tls-port": str(port),
-        "--tls-cert-file": str(paper.certificate),
-        "--tls-key-file": str(paper.key),
-        "--tls-ca-cert-file": str(paper.certificate),
-        "--tls-auth-clients": "no",
-        "--requirepass": PASSWORD,
-        "--bind": "127.0.0.1",
-        "--save": "",
+    settings = {
+        "port": "0",
+        "tls-port": str(port),
+        "tls-cert-file": str(paper.certificate),
+        "tls-key-file": str(paper.key),
+        "tls-ca-cert-file": str(paper.certificate),
+        "tls-auth-clients": "no",
+        "requirepass": PASSWORD,
+        "bind": "127.0.0.1",
+        "save": "",
     }
+    file = paper.certificate.parent / "redis.conf"
+    file.write_text("".join(f'{name} "{value}"\n' for name, value in settings.items()))
     try:
-        command = [servers.find_binary("redis-server"), *(part for pair in options.items() for part in pair)]
+        command = [servers.find_binary("redis-server"), str(file)]
         with servers.running(
             command, paper.certificate.parent / "redis.log", answers, user=None, stop=signal.SIGTERM
         ):

@@ -4,6 +4,8 @@ That their metrics exist is tested where a worker is scraped, in tests/integrati
 """
 
 import re
+import shutil
+import subprocess
 from typing import Any
 
 import pytest
@@ -100,3 +102,12 @@ def test_services_that_are_waited_for_exist() -> None:
     for service in SERVICES.values():
         assert service.get("depends_on", {}).keys() <= SERVICES.keys()
     assert COMPOSE["volumes"].keys() >= {"prometheus", "grafana"}
+
+
+def test_alerts_fire_when_they_should_and_not_else() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed: Debian's package prometheus has it")
+    cases = DOCKER.parent / "tests" / "cases" / "alerts_test.yaml"
+    ran = subprocess.run([promtool, "test", "rules", cases], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -333,7 +333,7 @@ def _create(table: Table) -> ops.CreateTableOp:
         for key in table.foreign_key_constraints
     ]
     primary = PrimaryKeyConstraint(
-        *(column.name for column in table.primary_key), name=table.primary_key.name
+        *(column.name for column in table.primary_key), name=str(table.primary_key.name)
     )
     return ops.CreateTableOp(table.name, [*columns, primary, *keys])
 

@@ -1,7 +1,8 @@
 """Results: everything that comes of a chunk of jobs, in one transaction that a lost lease keeps out."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -28,6 +29,9 @@ class EvidenceRow:
     end_char: int | None = None
     text: str | None = None
     confidence: float | None = None
+
+
+_EVIDENCE = tuple(each.name for each in fields(EvidenceRow))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +168,8 @@ def _json(value: Any) -> Any:
     """Plain JSON that JSONB takes: decimals and dates as text, infinities as null."""
     if isinstance(value, str):
         return typed.storable_text(value)
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
     if isinstance(value, Mapping):
         return {name: _json(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -174,7 +180,7 @@ def _json(value: Any) -> Any:
 def _put_evidence(conn: Connection, results: Iterable[Result], extraction_ids: Mapping[int, int]) -> None:
     new = [
         {"extraction_id": extraction_ids[result.job.job_id], "position": position}
-        | {name: _json(value) for name, value in asdict(row).items()}
+        | {name: _json(getattr(row, name)) for name in _EVIDENCE}
         for result in results
         for position, row in enumerate(result.evidence)
     ]

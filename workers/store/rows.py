@@ -79,6 +79,8 @@ def _stored(value: Any, path: str) -> Any:
 
 def storable_text(text: str) -> str:
     """The text without what PostgreSQL refuses: NUL and halves of surrogate pairs become U+FFFD."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
