@@ -108,7 +108,7 @@ def test_faults_of_commands_are_found() -> None:
     assert fault(["worker", "--devices", "all"]) is None
     assert fault(["--help"]) is None
     assert fault(["flower"]) == "no command flower"
-    assert fault(["db", "downgrade"]) == "no command downgrade"
+    assert fault(["db", "rollback"]) == "no command rollback"
     assert fault(["worker", "--metrics-door", "9"]) == "no option --metrics-door"
     assert fault(["db"]) == "a command is missing"
 
