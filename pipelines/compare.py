@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from schemas.base import Schema
+from schemas.base import Schema, SchemaSettings
 from schemas.changes import Change, asked_again, carry, changes
 from workers.store.versions import StoredVersion
 
@@ -32,8 +32,10 @@ class Difference:
     @cached_property
     def settings(self) -> list[str]:
         """The settings that differ, and `descriptions` where they are part of the prompt."""
-        now, then = self.schema.settings.model_dump(mode="json"), self.stored.settings
-        differ = [name for name in now if now[name] != then.get(name)]
+        now = self.schema.settings.model_dump(mode="json")
+        # a setting that the version did not know was as it is by default
+        then = SchemaSettings().model_dump(mode="json") | self.stored.settings
+        differ = [name for name in now if now[name] != then[name]]
         is_told = self.schema.settings.describe_fields and "describe_fields" not in differ
         return differ + ["descriptions"] * (is_told and self.schema.wire_schema != self.stored.wire_schema)
 
