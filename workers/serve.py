@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +47,8 @@ def serve(runtime: Runtime) -> int:
         start_sweeping(runtime)
         threading.Thread(target=stops.when_broken, name="breakdown", daemon=True).start()
         worker = app.Worker(
+            # of its own, for there may be one a GPU: those of one name are one to Flower and `gleaner doctor`
+            hostname=f"gleaner-{os.getpid()}@{socket.gethostname()}",
             pool=app.conf.worker_pool,
             concurrency=runtime.settings.concurrency,
             queues=[extract_queue(runtime.checkpoint), CONTROL_QUEUE],

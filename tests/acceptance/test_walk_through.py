@@ -19,6 +19,9 @@ from tests.acceptance.test_readme import section
 ENDS = {"done", "review", "failed"}
 # twenty commands, each of which starts Python; a minute on an idle machine
 TIMEOUT_S = 600
+UNTIL_AT_WORK = """
+until gleaner query "SELECT 'at work' AS is FROM jobs WHERE state = 'leased'" | grep -q 'at work'; do sleep 1; done
+"""
 NUM, NUM_MORE = 20, 4
 
 
@@ -59,7 +62,11 @@ def programs(tmp_path: Path) -> Path:
 
 def script() -> str:
     """All blocks in one, with the numbers of a test."""
-    text = "\n".join(block.text for block in section("a walk-through"))
+    texts = [block.text for block in section("a walk-through")]
+    # people take their time
+    (breaking,) = (number for number, text in enumerate(texts) if "kill -9" in text)
+    texts.insert(breaking, UNTIL_AT_WORK)
+    text = "\n".join(texts)
     ports = {
         written: servers.free_port() for written in sorted(set(re.findall(r"\b(?:64|54|94)\d\d\b", text)))
     }

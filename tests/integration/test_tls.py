@@ -90,7 +90,7 @@ def redis_port(paper: Paper) -> Iterator[int]:
 
     def answers() -> None:
         with closing(
-            redis.Redis(port=port, ssl=True, ssl_ca_certs=str(paper.certificate), password=PASSWORD)
+            redis.Redis("127.0.0.1", port, ssl=True, ssl_ca_certs=str(paper.certificate), password=PASSWORD)
         ) as client:
             client.ping()
 
