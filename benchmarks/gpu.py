@@ -123,12 +123,12 @@ def lines(
         engine = HrmTextEngine(loaded, drafting=drafting)
         # kernels are chosen and memory is taken before the clock runs
         run(engine, asked[:batch_size], batch_size)
-        before = engine.occupancy
+        before = engine.occupancy()
         torch.cuda.reset_peak_memory_stats()
         start_s = time.perf_counter()
         completions = run(engine, asked, batch_size)
         seconds = time.perf_counter() - start_s
-        after = engine.occupancy
+        after = engine.occupancy()
         steps, tokens = after.num_steps - before.num_steps, after.num_tokens - before.num_tokens
         least_s = roofline(
             network,

@@ -30,7 +30,7 @@ from pipelines.readers import Read
 from schemas.wire import dump
 from workers.app import app, configure
 from workers.embedded import work_off
-from workers.engine.protocol import Checkpoint, Completion, Finish, Request, Token, Usage
+from workers.engine.protocol import Checkpoint, Completion, Finish, Occupancy, Request, Token, Usage
 from workers.logs import configure_logs
 from workers.messages import send
 from workers.runtime import Runtime, set_runtime
@@ -54,15 +54,18 @@ class NullEngine:
         self.tokenizer = ByteTokenizer()
         self.max_positions = 1 << 20
         self.checkpoint = Checkpoint(name="null", digest="0" * 64)
-        self.num_steps = 0
+        self._num_steps = 0
 
     def __str__(self) -> str:
         return "null"
 
     def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """The records of these documents."""
-        self.num_steps += 1
+        self._num_steps += 1
         return [self._completion(request) for request in requests]
+
+    def occupancy(self) -> Occupancy:
+        return Occupancy(num_steps=self._num_steps)
 
     def _completion(self, request: Request) -> Completion:
         found = re.search(r"Invoice INV-(\d+)", request.document)
@@ -278,7 +281,7 @@ def statements(runtime: Runtime) -> Iterator[tuple[str, Callable[[], object]]]:
     """What workers and sweepers do, by name; each leaves the queue nearly as it was."""
     store = runtime.store
     with transaction(store) as conn:
-        version_ids = [version_id for version_id, _, _ in versions.list_versions(conn)]
+        version_ids = [version.id for version in versions.list_versions(conn)]
     with reading(store) as conn:
         middle = conn.exec_driver_sql(
             "SELECT id FROM jobs WHERE state = 'queued' ORDER BY id DESC LIMIT 64"

@@ -7,6 +7,7 @@ asks for them.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 
 from schemas.base import Schema, Step
 from schemas.errors import ConfigurationError, PromptError
@@ -101,7 +102,7 @@ class Prompter:
         if room < self._chooser.least(step):
             return None
         shots = self._chooser.choose(text, step, room)
-        shared = [*opening, *(token for number in shots for token in self._blocks[number])]
+        shared = [*opening, *chain.from_iterable(self._blocks[number] for number in shots)]
         return Prompt(ids=(*shared, *body, self._end), shots=tuple(shots), num_shared=len(shared))
 
     def room(self, step: Step) -> int:

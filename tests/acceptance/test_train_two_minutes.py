@@ -83,7 +83,7 @@ def recipe(out: str, steps: int) -> list[str]:
     return [
         *("train", "--from-scratch", "small.toml", "--data", "delivery=labels.jsonl"),
         *("--steps", str(steps), "--tokens-per-batch", "2048", "--lr", "3e-3", "--ema", "0.95"),
-        *("--dtype", "bfloat16", "--device", "cpu", "--held-out", "48"),
+        *("--dtype", "float32", "--device", "cpu", "--held-out", "48"),
         *("--evaluate-every", "100", "--save-every", str(SAVE_EVERY), "--out", out),
     ]
 
