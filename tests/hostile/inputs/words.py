@@ -146,9 +146,7 @@ def _bodies() -> Iterator[Bad]:
         made = functools.partial(lambda out: packed({**_members(), out: None}), member)
         yield bad(f"missing_{name}.docx", made, UNREADABLE, UNSUPPORTED)
     yield bad("no_xml.docx", lambda: changed(document=b"\xff\xfe\0 no xml"), UNREADABLE)
-    yield bad(
-        "wide_xml.docx", lambda: changed(document=_members()[DOCUMENT].decode().encode("utf-16")), DONE
-    )
+    yield bad("wide_xml.docx", lambda: changed(document=_members()[DOCUMENT].decode().encode("utf-16")), DONE)
     yield bad("flagged.docx", _flagged, UNREADABLE, ENCRYPTED)
     ole = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le")
     yield bad("locked.docx", ole, ENCRYPTED)
