@@ -1,6 +1,5 @@
 """A source -> documents -> jobs, committed a chunk at a time, then messages."""
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TypedDict, Unpack
@@ -13,6 +12,7 @@ from schemas.base import Schema
 from schemas.changes import nodes
 from schemas.errors import TransientError
 from workers.engine.protocol import Checkpoint
+from workers.meanwhile import meanwhile
 from workers.settings import Settings
 from workers.store import batches, documents, records, reuses, steer, tables, versions
 from workers.store.batches import LIVE, Added, NewEntry, Outcome
@@ -127,21 +127,14 @@ def _put_all(
 @contextmanager
 def _feeding(store: sa.Engine, batch_id: int) -> Iterator[None]:
     """Say every few seconds that the batch still grows, however long a document takes to be read."""
-    done = threading.Event()
 
     def say() -> None:
-        while not done.wait(batches.FEED_S):
-            # said again the next time
-            with suppress(TransientError), transaction(store) as conn:
-                batches.feed(conn, batch_id)
+        # said again the next time
+        with suppress(TransientError), transaction(store) as conn:
+            batches.feed(conn, batch_id)
 
-    thread = threading.Thread(target=say, name="feed", daemon=True)
-    thread.start()
-    try:
+    with meanwhile("feed", batches.FEED_S, say):
         yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def _chunks(reads: Iterable[Read]) -> Iterator[list[Read]]:

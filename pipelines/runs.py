@@ -1,6 +1,5 @@
 """One run of a pipeline: what is new in its source, committed with the cursor a chunk at a time."""
 
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -16,6 +15,7 @@ from pipelines.readers.base import first_line
 from pipelines.sources.feed import Asked, Part
 from schemas.base import Schema
 from schemas.errors import BrokerAwayError, GleanerError, RunTakenError, TransientError
+from workers.meanwhile import meanwhile
 from workers.messages import send
 from workers.runtime import Runtime
 from workers.store import batches, cursors, runs, settle, steer
@@ -183,19 +183,12 @@ def _chunks(parts: Iterable[Part]) -> Iterator[list[Part]]:
 @contextmanager
 def _kept(runtime: Runtime, claimed: Claimed) -> Iterator[None]:
     """Renew the lease, however long the source takes to give the next part."""
-    done = threading.Event()
     lease_s = runtime.settings.lease_s
 
     def keep() -> None:
-        while not done.wait(min(lease_s / 3, batches.FEED_S)):
-            # tried again the next time; if it comes too late, the next commit is refused
-            with suppress(TransientError), transaction(runtime.store) as conn:
-                runs.renew(conn, claimed, lease_s)
+        # tried again the next time; if it comes too late, the next commit is refused
+        with suppress(TransientError), transaction(runtime.store) as conn:
+            runs.renew(conn, claimed, lease_s)
 
-    thread = threading.Thread(target=keep, name="keep-run", daemon=True)
-    thread.start()
-    try:
+    with meanwhile("keep-run", min(lease_s / 3, batches.FEED_S), keep):
         yield
-    finally:
-        done.set()
-        thread.join()

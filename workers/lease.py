@@ -5,12 +5,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import copy_context
 from typing import TypeAlias, TypeVar
 
 import structlog
 
 from schemas.errors import DatabaseAwayError
+from workers.meanwhile import meanwhile
 from workers.runtime import Runtime
 from workers.store import jobs
 from workers.store.session import reading, transaction
@@ -35,32 +35,25 @@ def heartbeat(runtime: Runtime, owner: str, in_work: Stops) -> Iterator[None]:
 
     What is cancelled of `in_work` is stopped.
     """
-    done = threading.Event()
     every_s = runtime.settings.lease_s / 3
     watchdog = Watchdog(runtime, in_work)
+    renewed_at = time.monotonic()
 
     def beat() -> None:
-        renewed_at = time.monotonic()
-        while not done.wait(min(every_s, LOOK_S)):
-            watchdog.look()
-            try:
-                if time.monotonic() - renewed_at >= every_s:
-                    renewed_at = time.monotonic()
-                    with transaction(runtime.store) as conn:
-                        jobs.heartbeat(conn, owner, runtime.settings.lease_s)
-                _stop_cancelled(runtime, dict(in_work))
-            except Exception:
-                # the lease may expire: then the late result is refused and the work done again elsewhere
-                log.exception("heartbeat_failed")
+        nonlocal renewed_at
+        watchdog.look()
+        try:
+            if time.monotonic() - renewed_at >= every_s:
+                renewed_at = time.monotonic()
+                with transaction(runtime.store) as conn:
+                    jobs.heartbeat(conn, owner, runtime.settings.lease_s)
+            _stop_cancelled(runtime, dict(in_work))
+        except Exception:
+            # the lease may expire: then the late result is refused and the work done again elsewhere
+            log.exception("heartbeat_failed")
 
-    # its log lines say of which worker they are, as ours do
-    thread = threading.Thread(target=copy_context().run, args=[beat], name="heartbeat", daemon=True)
-    thread.start()
-    try:
+    with meanwhile("heartbeat", min(every_s, LOOK_S), beat):
         yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def _stop_cancelled(runtime: Runtime, in_work: Stops) -> None:
