@@ -40,6 +40,8 @@ class Cost:
     output_tokens: int = 0
     forwards: int = 0
     seconds: float = 0.0
+    # of these, its share of the device
+    device_seconds: float = 0.0
     num_windows: int = 0
     num_steps: int = 0
 
@@ -277,5 +279,6 @@ def _cost(completion: Completion) -> Cost:
         output_tokens=usage.output_tokens,
         forwards=usage.forwards,
         seconds=usage.seconds,
+        device_seconds=usage.device_seconds,
         num_windows=1,
     )

@@ -113,6 +113,7 @@ def _result(job: Claimed, extraction: Extraction, tables: records.RecordTables) 
         output_tokens=cost.output_tokens,
         forwards=cost.forwards,
         seconds=cost.seconds,
+        device_seconds=cost.device_seconds,
         timings={"engine_s": cost.seconds},
         tables=tables,
     )

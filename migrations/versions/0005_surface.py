@@ -75,7 +75,7 @@ USAGE_DAILY = """
 SELECT {day} AS day, schema_versions.name AS schema_name, checkpoints.name AS checkpoint,
     count(*) AS documents, sum(extractions.num_windows) AS windows,
     sum(extractions.prompt_tokens) AS prompt_tokens, sum(extractions.output_tokens) AS output_tokens,
-    sum(extractions.seconds) AS seconds
+    sum(extractions.seconds) AS seconds, sum(extractions.device_seconds) AS device_seconds
 FROM extractions
 JOIN schema_versions ON schema_versions.id = extractions.schema_version_id
 JOIN checkpoints ON checkpoints.id = extractions.checkpoint_id
@@ -91,6 +91,7 @@ COUNTS = {
 
 def upgrade() -> None:
     op.add_column("schema_versions", sa.Column("fields", JSON, nullable=True))
+    op.add_column("extractions", sa.Column("device_seconds", sa.Double(), nullable=True))
     op.create_table(
         "reuses",
         sa.Column("job_id", BIG, nullable=False),
@@ -113,6 +114,7 @@ def downgrade() -> None:
     for view in ("usage_daily", "stale_records", "job_errors", "batch_progress"):
         op.execute(f"DROP VIEW {view}")
     op.drop_table("reuses")
+    op.drop_column("extractions", "device_seconds")
     op.drop_column("schema_versions", "fields")
 
 

@@ -220,6 +220,8 @@ class Extraction(Base):
     output_tokens: Mapped[int]
     forwards: Mapped[int]
     seconds: Mapped[float]
+    # its share of the steps it was in; not measured for the oldest rows
+    device_seconds: Mapped[float | None]
     timings: Mapped[dict[str, Any]]
     created_at: Mapped[Created]
 

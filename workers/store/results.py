@@ -57,6 +57,7 @@ class Result:
     output_tokens: int = 0
     forwards: int = 0
     seconds: float = 0.0
+    device_seconds: float = 0.0
     timings: Mapping[str, float] = field(default_factory=dict)
     # where the record goes if the state is done; they exist (`tables.ensure`)
     tables: RecordTables | None = None
@@ -160,6 +161,7 @@ def _extraction(result: Result) -> dict[str, Any]:
         "output_tokens": result.output_tokens,
         "forwards": result.forwards,
         "seconds": result.seconds,
+        "device_seconds": result.device_seconds,
         "timings": dict(result.timings),
     }
 

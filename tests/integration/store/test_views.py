@@ -91,10 +91,11 @@ def test_records_of_an_older_version_or_checkpoint_are_stale(world):
 def test_usage_is_counted_by_day(world):
     made = world.tables()
     world.add("a", "b")
-    finish(world, made, prompt_tokens=10, output_tokens=3, seconds=0.5)
-    finish(world, made, prompt_tokens=20, output_tokens=4, seconds=0.25, num_windows=2)
-    used = "SELECT schema_name, documents, windows, prompt_tokens, output_tokens, seconds FROM usage_daily"
-    assert rows(world, used) == [("invoice", 2, 3, 30, 7, 0.75)]
+    finish(world, made, prompt_tokens=10, output_tokens=3, seconds=0.5, device_seconds=0.25)
+    finish(world, made, prompt_tokens=20, output_tokens=4, seconds=0.25, device_seconds=0.125, num_windows=2)
+    used = "SELECT schema_name, documents, windows, prompt_tokens, output_tokens FROM usage_daily"
+    assert rows(world, used) == [("invoice", 2, 3, 30, 7)]
+    assert rows(world, "SELECT seconds, device_seconds FROM usage_daily") == [(0.75, 0.375)]
 
 
 def test_a_schema_has_its_documents_fields_and_reviews(world):
