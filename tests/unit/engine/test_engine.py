@@ -137,18 +137,18 @@ def test_how_full_it_is(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) 
     seen: list[Occupancy] = []
 
     def watched(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> int:
-        now = engine.occupancy
+        now = engine.occupancy()
         assert now.num_running == len(rows)
         assert now.num_places_taken == sum(row.num_places for row in rows)
         seen.append(now)
         return step(network, arena, rows, vocabulary)
 
     instead(monkeypatch, watched)
-    empty = engine.occupancy
+    empty = engine.occupancy()
     assert (empty.num_running, empty.num_waiting, empty.num_places_taken, empty.num_places) == (0, 0, 0, 1000)
     completions = engine.complete(requests)
     assert max(now.num_waiting for now in seen) > 0
-    after = engine.occupancy
+    after = engine.occupancy()
     assert after.num_places_taken == 0
     assert after.num_steps == len(seen)
     usages = [completion.usage for completion in completions]
