@@ -58,7 +58,7 @@ class Recipe(_Strict):
     # most samples are several documents behind one block of examples, which sees none of them
     examples_block: bool = False
 
-    # exactly one of the two; an epoch is one pass over the labelled data
+    # exactly one of the two; an epoch asks once for each of the labelled documents, siblings not counted
     steps: int | None = Field(default=None, ge=1)
     epochs: float | None = Field(default=None, gt=0)
 
