@@ -154,7 +154,9 @@ class _Draw:
             return None
         document = _example(written)
         examples = self._examples(self._max_chars - len(document.text) - len(dump(document.record)))
-        if not examples:
+        texts = {document.text, *(example.text for example in examples)}
+        # a document that says nothing may be said again
+        if not examples or len(texts) <= len(examples):
             return None
         return Sample(
             form=self._writer.form,
@@ -163,7 +165,7 @@ class _Draw:
             document=document.text,
             record=document.record,
             template=self._template,
-            siblings=self._siblings(num_siblings),
+            siblings=tuple(each for each in self._siblings(num_siblings) if each.text not in texts),
         )
 
     def _examples(self, room: int) -> tuple[Example, ...]:
@@ -178,9 +180,9 @@ class _Draw:
             examples.append(shown)
         return tuple(examples)
 
-    def _siblings(self, number: int) -> tuple[Example, ...]:
+    def _siblings(self, number: int) -> Iterator[Example]:
         drawn = (self._other(self._max_chars * 7 // 10) for _ in range(number))
-        return tuple(filter(None, drawn))
+        return filter(None, drawn)
 
     def _other(self, room: int) -> Example | None:
         """Another document of the same schema."""
