@@ -19,7 +19,9 @@ LIMITS = Limits(max_parse_s=20.0, max_parse_memory=1_000_000_000)
 @functools.cache
 def reads_of(given: Bad) -> tuple[Read, ...]:
     """Everything read of a bad input, once."""
-    return tuple(read(file_of(given.make(), given.name), limits=LIMITS))
+    # a name that is no UTF-8 comes from a source so
+    name = os.fsencode(given.name).decode("utf-8", "backslashreplace")
+    return tuple(read(file_of(given.make(), name), limits=LIMITS))
 
 
 class Outside:

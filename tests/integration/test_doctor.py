@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import redis
 import time_machine
-from kombu import pools
 from sqlalchemy import Engine, text
 
 from pipelines.checkup import broker, database
 from pipelines.checkup.finding import Check, Finding, Mark, examine
 from tests import servers
 from tests.cases import parcels
+from tests.cases.connections import hang_up
 from tests.cases.worlds import make_runtime
 from workers.app import app, configure
 from workers.runtime import Runtime
@@ -49,8 +49,7 @@ def runtime(own_redis: Client, sqlite_url: str, tmp_path: Path) -> Iterator[Runt
     for name, value in before.items():
         own_redis.config_set(name, value)
     own_redis.flushall()
-    pools.reset()
-    app.close()
+    hang_up()
 
 
 def look(runtime: Runtime, check: Check) -> list[Finding]:

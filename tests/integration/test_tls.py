@@ -18,11 +18,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from kombu import pools
 
 from schemas.errors import BrokerAwayError, ConfigurationError, DatabaseAwayError
 from tests import servers
 from tests.cases import parcels
+from tests.cases.connections import hang_up
 from tests.cases.worlds import enqueue, make_runtime
 from tests.integration.workers.conftest import Site
 from workers.app import app, configure, extract_queue
@@ -131,9 +131,7 @@ def sites(tmp_path: Path) -> Iterator[list[Site]]:
             worker.process.kill()
             worker.process.wait()
         site.runtime.store.dispose()
-    pools.reset()
-    app.close()
-    app.amqp._producer_pool = None
+    hang_up()
 
 
 def make_site(sites: list[Site], directory: Path, broker_url: str) -> Site:

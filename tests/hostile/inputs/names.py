@@ -20,7 +20,7 @@ NAMES = [
     "| touch owned.txt",
     "'); DROP TABLE jobs; --.txt",
     '"quoted".txt',
-    "[red]markup[/red].txt",
+    "[red]markup[bold].txt",
     "{format!r} %s %n.txt",
     "*?[a-z].txt",
     "a#row=1.txt",
