@@ -103,7 +103,7 @@ def weather(
     ended = num_ended(place)
     wait_for_end(place)
     # a document that was in hand at three kills is given up, with that reason: seldom, and never in silence
-    states = check(place.runtime, batch_id, num, lost=kills // 10)
+    states = check(place.runtime, batch_id, num, lost=max(2, kills // 10))
     seconds = time.monotonic() - begun
     print(  # noqa: T201
         f"{num} documents in {seconds:.0f} s, {ended} ended before the last fault; faults {dict(storm.done)}; "
