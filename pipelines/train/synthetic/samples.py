@@ -102,6 +102,18 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "catalog": Recipe(
             shares={name: share for name, share in Recipe().shares.items() if name != "random"}
         ),
+        # for a model that copies already: the catalog most of the time, and prompts as long as its own
+        "finish": Recipe(
+            shares={
+                "random": 3.0,
+                "receipt": 1.5,
+                "invoice": 2.2,
+                "support_ticket": 1.2,
+                "job_posting": 1.6,
+                "nda": 1.5,
+            },
+            sizes={1_500: 1.5, 3_000: 3.0, 6_000: 3.5, 10_000: 1.5},
+        ),
         # for runs of minutes: short prompts of random schemas
         "tiny": Recipe(shares={"random": 1.0}, sizes={1_200: 1.0}, max_examples=3),
     }
