@@ -1,7 +1,6 @@
 """What docker/ names exists: commands, settings, files of the wheel; and nothing in it runs as root."""
 
 import configparser
-import json
 import os
 import re
 import shlex
@@ -16,18 +15,24 @@ from typing import Any
 
 import pytest
 import typer
-import yaml
 
 from pipelines.cli.main import app
+from tests.cases.images import (
+    COMPOSE,
+    DOCKER,
+    OURS,
+    ROOT,
+    SERVICES,
+    TEXTS,
+    Use,
+    instructions,
+    last,
+    uses_of_images,
+    uses_of_readme,
+)
 from workers.serve import LAST_WORDS_S
 from workers.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCKER = ROOT / "docker"
-TEXTS = {path.name: path.read_text(encoding="utf-8") for path in DOCKER.iterdir() if path.is_file()}
-COMPOSE: dict[str, Any] = yaml.safe_load(TEXTS["compose.yaml"])
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("gleaner:")}
 LONGEST_STOP_S = Settings.model_fields["grace_s"].default + LAST_WORDS_S
 
 
@@ -59,48 +64,14 @@ def fault(arguments: list[str]) -> str | None:
     return f"no option {unknown[0]}" if unknown else None
 
 
-def instructions(stage: str) -> list[tuple[str, str]]:
-    """The instructions of a stage of the Dockerfile, those of the stages it builds on first."""
-    lines = re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", TEXTS["Dockerfile"], flags=re.MULTILINE)).splitlines()
-    found: dict[str, list[tuple[str, str]]] = {}
-    name = ""
-    for line in filter(None, lines):
-        word, rest = line.split(maxsplit=1)
-        if word == "FROM":
-            origin, _, name = rest.split()
-            found[name] = list(found.get(origin, []))
-        elif name:
-            found[name].append((word, " ".join(rest.split())))
-    return found[stage]
-
-
-def last(stage: str, word: str) -> str:
-    return [rest for one, rest in instructions(stage) if one == word][-1]
-
-
-def commands() -> Iterator[tuple[str, list[str]]]:
-    """Every use of the command, as where it is and its arguments."""
-    for target in ("cpu", "cuda"):
-        entrypoint, check = (
-            json.loads(last(target, "ENTRYPOINT")),
-            last(target, "HEALTHCHECK").split("CMD ")[1],
-        )
-        assert entrypoint == ["gleaner"]
-        yield f"CMD of {target}", json.loads(last(target, "CMD"))
-        yield f"HEALTHCHECK of {target}", json.loads(check)[1:]
-    for name, service in OURS.items():
-        yield name, service["command"]
-        test = service.get("healthcheck", {}).get("test")
-        if test:
-            yield f"health of {name}", shlex.split(test[1].split(" | ")[0])[1:]
-    yield "unit", shlex.split(SERVICE["ExecStart"])[1:]
+def uses() -> Iterator[Use]:
+    """Every use of the command."""
+    yield from uses_of_images()
+    yield from uses_of_readme()
+    yield Use("unit", tuple(shlex.split(SERVICE["ExecStart"])[1:]))
     for name, text in TEXTS.items():
         for quoted in re.findall(r"`gleaner ([^`]*)`", text):
-            yield name, shlex.split(quoted)
-    readme = TEXTS["README.md"].replace("\\\n", " ")
-    for line in re.findall(r"^docker .*(?:--rm gleaner| gleaner:\w+) (.*)$", readme, re.MULTILINE):
-        if line != ".":
-            yield "README.md", shlex.split(line)
+            yield Use(name, tuple(shlex.split(quoted)))
 
 
 def test_faults_of_commands_are_found() -> None:
@@ -114,12 +85,12 @@ def test_faults_of_commands_are_found() -> None:
 
 
 def test_every_command_exists() -> None:
-    found = list(commands())
+    found = list(uses())
     assert {"migrate", "worker", "worker-cpu", "beat", "unit", "health of worker"} <= {
-        where for where, _ in found
+        use.where for use in found
     }
-    assert {"enqueue", "demo", "worker"} <= {one[0] for where, one in found if where == "README.md"}
-    assert [(where, one, said) for where, one in found if (said := fault(one))] == []
+    assert {"enqueue", "demo", "worker"} <= {use.arguments[0] for use in uses_of_readme()}
+    assert [(use, said) for use in found if (said := fault([*use.arguments]))] == []
 
 
 def test_every_setting_exists() -> None:

@@ -38,18 +38,16 @@ class Plan:
     is_opaque: bool
 
 
-def draw_plan(rng: Random, split: Split, *, is_small: bool = False) -> Plan:
-    """A schema of 1 to 12 fields; a small one has no more than 3, of one value each."""
-    domain = _domain(rng, split)
+def draw_plan(rng: Random, split: Split, *, drill: str = "") -> Plan:
+    """A schema of 1 to 12 fields; for a drill of a shape no more than 3: values, or a list or rows above all."""
+    domain = _domain(rng, split, drill)
     region = draw_region(rng)
-    chosen, rest = _choose_few(rng, domain) if is_small else _choose(rng, domain)
+    chosen, rest = _choose_few(rng, domain, drill) if drill else _choose(rng, domain)
     names = _Names(rng, split)
     fields = tuple(_field(rng, concept, region, names) for concept in chosen)
     distractors = tuple(_field(rng, concept, region, names) for concept in rest)
     summary = (
-        (("summary", Leaf(kind=Kind.INFERRED, max_length=500)),)
-        if rng.random() < 0.02 and not is_small
-        else ()
+        (("summary", Leaf(kind=Kind.INFERRED, max_length=500)),) if rng.random() < 0.02 and not drill else ()
     )
     form = ObjectForm(
         fields=(*((field.name, field.form) for field in fields), *summary),
@@ -66,10 +64,11 @@ def draw_plan(rng: Random, split: Split, *, is_small: bool = False) -> Plan:
     )
 
 
-def _domain(rng: Random, split: Split) -> Domain:
-    """Of the eval split, a third is about what training never saw."""
+def _domain(rng: Random, split: Split, shape: str) -> Domain:
+    """Of the eval split, a third is about what training never saw; a drill's domain has something of its shape."""
     is_new = split == "eval" and rng.random() < 0.33
-    return rng.choice([domain for domain in DOMAINS if domain.is_held_back == is_new])
+    known = [domain for domain in DOMAINS if not shape or shape in {each.shape for each in domain.concepts}]
+    return rng.choice([domain for domain in known if domain.is_held_back == is_new] or known)
 
 
 def _choose(rng: Random, domain: Domain) -> tuple[list[Concept], list[Concept]]:
@@ -87,11 +86,13 @@ def _choose(rng: Random, domain: Domain) -> tuple[list[Concept], list[Concept]]:
     return chosen, rest[: rng.choice((0, 1, 2, 2, 3, 4, 6, 12))]
 
 
-def _choose_few(rng: Random, domain: Domain) -> tuple[list[Concept], list[Concept]]:
-    concepts = [concept for concept in domain.concepts if concept.shape == "one"]
-    rng.shuffle(concepts)
-    wanted = rng.choice((1, 2, 2, 3))
-    return concepts[:wanted], concepts[wanted : wanted + rng.choice((0, 0, 1, 2))]
+def _choose_few(rng: Random, domain: Domain, shape: str) -> tuple[list[Concept], list[Concept]]:
+    ones = [concept for concept in domain.concepts if concept.shape == "one"]
+    rng.shuffle(ones)
+    many = [concept for concept in domain.concepts if concept.shape == shape != "one"]
+    wanted = rng.choice((0, 0, 1, 2) if many else (1, 2, 2, 3))
+    chosen = [rng.choice(many)] if many else []
+    return [*chosen, *ones[:wanted]], ones[wanted : wanted + rng.choice((0, 0, 1, 2))]
 
 
 class _Names:

@@ -102,10 +102,11 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "catalog": Recipe(
             shares={name: share for name, share in Recipe().shares.items() if name != "random"}
         ),
-        # for a model that copies already: the catalog most of the time, and prompts as long as its own
+        # for a model that copies already: row after row, the catalog most of the time, prompts as long as its own
         "finish": Recipe(
             shares={
-                "random": 3.0,
+                "rows": 4.0,
+                "random": 2.0,
                 "receipt": 1.5,
                 "invoice": 2.2,
                 "support_ticket": 1.2,

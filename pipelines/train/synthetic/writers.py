@@ -7,9 +7,10 @@ from typing import Protocol
 
 from pipelines.train.synthetic.catalog import invoice, job_posting, nda, receipt, support_ticket
 from pipelines.train.synthetic.draw import Labels, draw_plan, fill
+from pipelines.train.synthetic.genres.grids import rows_of
 from pipelines.train.synthetic.genres.registry import BARE, GENRES
 from pipelines.train.synthetic.noise import spoil
-from pipelines.train.synthetic.page import Split, templates_of
+from pipelines.train.synthetic.page import Fact, Page, Split, templates_of
 from pipelines.train.synthetic.printing import Region
 from pipelines.train.synthetic.sheet import Draft, Sheet, Written
 from schemas.base import ExtractionSchema, schema_form, schema_name
@@ -70,14 +71,14 @@ class RandomWriter:
 
 
 class DrillWriter:
-    """A few lines of a small schema, each a label and its value."""
+    """A small schema: a few lines, each a label and its value, and with it a list or the rows of a table."""
 
     is_uniform = True
 
-    def __init__(self, rng: Random, split: Split) -> None:
-        self._plan = draw_plan(rng, split, is_small=True)
+    def __init__(self, rng: Random, split: Split, shape: str) -> None:
+        self._plan = draw_plan(rng, split, drill=shape)
         self.form = self._plan.form
-        self.name = "drill"
+        self.name = f"drill of {shape}"
         self.templates = _templates(split, ("drill",))
         self._seed = rng.random()
 
@@ -87,7 +88,16 @@ class DrillWriter:
         dice = page.dice()
         mark, joint = dice.choice((": ", " ", " = ", ":\n")), dice.choice(("\n", "\n", "; ", ", "))
         text = joint.join(f"{fact.label}{mark}{fact.text}" for fact in page.plain())
-        return page.sheet.finish(text or page.title, record)
+        parts = [text, *(self._many(page, fact, dice) for fact in page.others())]
+        return page.sheet.finish("\n".join(filter(None, parts)) or page.title, record)
+
+    def _many(self, page: Page, fact: Fact, dice: Random) -> str:
+        """A list or rows, with its own dice, so that all documents of a template look the same."""
+        if fact.rows:
+            return "\n".join(rows_of(page, fact, dice))
+        joint = dice.choice((", ", "; ", "\n- ", "\n", " / ", " and "))
+        first = joint if joint.startswith("\n") else " "
+        return f"{fact.label}:{first}{joint.join(fact.items)}"
 
 
 CatalogGenre = Callable[[Sheet, Random], Draft]
@@ -124,7 +134,8 @@ def _for_catalog(
 
 WRITERS: Mapping[str, Callable[[Random, Split], Writer]] = {
     "random": RandomWriter,
-    "drill": DrillWriter,
+    "drill": lambda rng, split: DrillWriter(rng, split, "one"),
+    "rows": lambda rng, split: DrillWriter(rng, split, rng.choice(("rows", "rows", "rows", "list"))),
     "receipt": _for_catalog(Receipt, receipt.GENRES),
     "invoice": _for_catalog(Invoice, invoice.GENRES),
     "support_ticket": _for_catalog(SupportTicket, support_ticket.GENRES),
