@@ -88,7 +88,7 @@ def test_every_command_of_the_images_runs(container: Container, tmp_path: Path) 
     lasting = [
         container.start(*uses.pop(name).arguments, metrics_port=str(free_port())) for name in sorted(LASTING)
     ]
-    wait_until(lambda: container.value("SELECT count(device) FROM workers") == "1", "the worker")
+    wait_until(lambda: container.value("SELECT count(device) FROM workers") == "1", "the worker", 600)
 
     for name in OF_GPUS:
         refused = container(*uses.pop(name).arguments)
