@@ -67,6 +67,11 @@ class Chooser:
         token = int(allowed.argmax())
         return token, float(allowed.log_softmax(dim=0)[token])
 
+    def takes(self, token: int) -> bool:
+        """Whether the grammar allows a token here."""
+        allowed: bool = self._matcher.validate_tokens([token]) == 1
+        return allowed
+
     def take(self, token: int) -> bool:
         """Write a token; whether the answer is whole."""
         self._matcher.consume_token(token)

@@ -65,8 +65,9 @@ class CopyDrafter:
         if not draft:
             self._plan, self._base, self._more = [], self._num_read, self._guess()
             draft = self._go_on(0)
-        self._last = draft
-        return draft
+        # a whole draft is not asked about: that costs more than the few wrong tokens that it would save
+        self._last = draft if draft and self._row.chooser.takes(draft[0]) else []
+        return self._last
 
     def _agrees(self, passed: int, new: Sequence[int]) -> bool:
         """Whether the plan has said, behind so many tokens of it, what was written."""
