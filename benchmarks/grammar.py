@@ -22,7 +22,7 @@ from pipelines.train.synthetic import RECIPES, samples
 from workers.engine import grammar
 from workers.engine.cache import Span
 from workers.engine.choice import Scores
-from workers.engine.drafts import CopyDrafter
+from workers.engine.drafts import Drafting, copying
 from workers.engine.row import Row
 from workers.engine.tokenizer import PlainTokenizer
 from workers.engine.tokenizer_training import save_tokenizer, train_tokenizer
@@ -82,10 +82,10 @@ class Sure(Scores):
         self.tokens, self.logprobs = tokens, [0.0] * len(tokens)
 
 
-def write_drafted(tokenizer: PlainTokenizer, ask: Ask, times: Times) -> tuple[int, int]:
+def write_drafted(tokenizer: PlainTokenizer, drafting: Drafting, ask: Ask, times: Times) -> tuple[int, int]:
     """As the engine writes; tokens and steps."""
     row = Row(ask.request, tokenizer, 4096)
-    draft = times.take("drafter of a document", lambda: CopyDrafter(row, tokenizer))
+    draft = times.take("drafter of a document", lambda: drafting(row))
     row.span = Span(0, 4096)
     row.start()
     while not row.finish:
@@ -104,11 +104,12 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=int, default=65_536)
     options = parser.parse_args()
     tokenizer = make_tokenizer(options.vocabulary)
+    drafting = copying(tokenizer)
     times = Times()
     num_tokens = num_steps = 0
     for ask in invoices(tokenizer, options.batch):
         write_masked(tokenizer, ask, times)
-        tokens, steps = write_drafted(tokenizer, ask, times)
+        tokens, steps = write_drafted(tokenizer, drafting, ask, times)
         num_tokens, num_steps = num_tokens + tokens, num_steps + steps
     print(
         f"vocabulary of {tokenizer.size} entries, {options.batch} invoices, {num_tokens / num_steps:.2f} tokens a step"

@@ -32,6 +32,7 @@ class Kind(StrEnum):
 VERBATIM = frozenset(
     {Kind.TEXT, Kind.DATE, Kind.DATETIME, Kind.DECIMAL, Kind.INTEGER, Kind.FLOAT, Kind.CURRENCY}
 )
+_OF_TEXT = VERBATIM | {Kind.INFERRED}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class Leaf:
 
         Whether a record may lack it is decided when the record is validated.
         """
-        return self.nullable or (not self.is_item and self.kind in VERBATIM | {Kind.INFERRED})
+        return self.nullable or (not self.is_item and self.kind in _OF_TEXT)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,6 @@ over the vocabulary. A mask is made where the grammar refuses it, and where its 
 may be other than among all.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 
@@ -69,10 +67,10 @@ class Chooser:
         token = int(allowed.argmax())
         return token, float(allowed.log_softmax(dim=0)[token])
 
-    def num_valid(self, tokens: Sequence[int]) -> int:
-        """How many of some tokens the grammar takes one after the other."""
-        number: int = self._matcher.validate_tokens(list(tokens))
-        return number
+    def takes(self, token: int) -> bool:
+        """Whether the grammar allows a token here."""
+        allowed: bool = self._matcher.validate_tokens([token]) == 1
+        return allowed
 
     def take(self, token: int) -> bool:
         """Write a token; whether the answer is whole."""

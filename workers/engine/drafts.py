@@ -1,12 +1,14 @@
 """Drafts: how an answer may go on, copied from the document, for the model to check in the same step.
 
 The rest of the record is guessed as text, across the ends of values and the keys between them, and cut into the
-tokens that would write it. As long as the model agrees, the next draft is the next part of the same guess.
+tokens that would write it: no more of it than a draft needs. As long as the model agrees, the same guess goes on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from schemas.forms import Leaf, ObjectForm
+from workers.engine.cut import Cutter
 from workers.engine.guess import Guesser, Trail
 from workers.engine.hints import Hints
 from workers.engine.outline import More, Outline, Slot, Todo, fields_of, items_of, then
@@ -21,10 +23,6 @@ Drafting = Callable[[Row], Drafter]
 _FIRST_LENGTH = 8
 _MOST_LENGTH = 32
 _LEAST_LENGTH = 3
-# bytes of text guessed for each token of a draft
-_BYTES_PER_TOKEN = 5
-# tokens of the answer that are cut again together with the guess: how text is cut depends on what is before it
-_CONTEXT = 4
 
 
 def no_drafts(row: Row) -> Drafter:
@@ -34,42 +32,56 @@ def no_drafts(row: Row) -> Drafter:
 
 def copying(tokenizer: PlainTokenizer) -> Drafting:
     """Draft by copying from the document."""
-    return lambda row: CopyDrafter(row, tokenizer)
+    cutter = Cutter(tokenizer)
+    return lambda row: CopyDrafter(row, cutter)
 
 
 class CopyDrafter:
     """Guesses at the rest of one row's answer."""
 
-    def __init__(self, row: Row, tokenizer: PlainTokenizer) -> None:
+    def __init__(self, row: Row, cutter: Cutter) -> None:
         request = row.request
         self._row = row
-        self._tokenizer = tokenizer
+        self._cutter = cutter
         self._guesser = Guesser(request.document, Hints.of(request.examples), row.chooser.printed)
         self._outline = Outline(request.form)
         self._trail = Trail()
         self._answer = b""
         self._num_read = 0
-        # tokens guessed, the first of them behind so many of the answer
+        # tokens guessed, the first of them behind so many of the answer, and those that follow
         self._plan: list[int] = []
         self._base = 0
-        self._is_cut_off = False
+        self._more: Iterator[int] = iter(())
         self._length = _FIRST_LENGTH
         self._last: Sequence[int] = ()
 
     def __call__(self) -> Sequence[int]:
         """The next draft; not longer than what was right of the last ones lets hope for."""
         new = self._row.answer[self._num_read :]
-        self._num_read += len(new)
-        self._answer += b"".join(map(self._tokenizer.token_bytes, new))
-        self._adapt(new)
         passed = self._num_read - self._base
-        is_wrong = self._plan[passed - len(new) : passed] != new
-        is_short = len(self._plan) - passed < (self._length if self._is_cut_off else 1)
-        if is_wrong or is_short:
-            self._plan, self._base, passed = self._guess(), self._num_read, 0
-        draft = self._plan[passed : passed + self._length]
-        self._last = draft[: self._row.chooser.num_valid(draft)]
+        self._adapt(new)
+        self._read(new)
+        draft = self._go_on(passed + len(new)) if self._agrees(passed, new) else []
+        if not draft:
+            self._plan, self._base, self._more = [], self._num_read, self._guess()
+            draft = self._go_on(0)
+        # a whole draft is not asked about: that costs more than the few wrong tokens that it would save
+        self._last = draft if draft and self._row.chooser.takes(draft[0]) else []
         return self._last
+
+    def _agrees(self, passed: int, new: Sequence[int]) -> bool:
+        """Whether the plan has said, behind so many tokens of it, what was written."""
+        missing = passed + len(new) - len(self._plan)
+        if missing > 0:
+            self._plan += islice(self._more, missing)
+        return self._plan[passed : passed + len(new)] == new
+
+    def _go_on(self, passed: int) -> list[int]:
+        """What the plan says behind so many tokens of it, and no more than is wanted."""
+        end = passed + self._length
+        if len(self._plan) < end:
+            self._plan += islice(self._more, end - len(self._plan))
+        return self._plan[passed:end]
 
     def _adapt(self, new: Sequence[int]) -> None:
         if not self._last:
@@ -81,42 +93,32 @@ class CopyDrafter:
             wanted = (self._length + 2 * right) // 2
             self._length = min(max(wanted, _LEAST_LENGTH), _MOST_LENGTH)
 
-    def _guess(self) -> list[int]:
+    def _read(self, new: Sequence[int]) -> None:
+        self._num_read += len(new)
+        self._answer += b"".join(map(self._cutter.token_bytes, new))
+
+    def _guess(self) -> Iterator[int]:
+        """The tokens behind the answer, as guessed: looked for when they are asked for."""
         outline, guesser, trail = self._outline, self._guesser, self._trail
         for slot, value in outline.read(self._answer):
             guesser.note(slot, value, trail)
         begun = self._answer[outline.position :]
-        enough = 2 * self._length * _BYTES_PER_TOKEN
-        text = _Writer(guesser, trail.fork(), begun, enough).write(outline.todo)
-        self._is_cut_off = len(text) >= enough
-        return self._cut(text)
-
-    def _cut(self, text: bytes) -> list[int]:
-        """The tokens behind the answer that would write a text."""
-        for number in (_CONTEXT, 0):
-            tail = self._row.answer[len(self._row.answer) - number :] if number else []
-            before = b"".join(map(self._tokenizer.token_bytes, tail))
-            # what begins or ends in the middle of a character is no text
-            tokens = self._tokenizer.encode((before + text).decode("utf-8", "ignore"))
-            if tokens[: len(tail)] == tail:
-                return tokens[len(tail) :]
-        return []
+        parts = _Writer(guesser, trail.fork(), begun).write(outline.todo)
+        return self._cutter.behind(self._row.answer, parts)
 
 
 class _Writer:
     """Writes what is to be written, as guessed."""
 
-    def __init__(self, guesser: Guesser, trail: Trail, begun: bytes, enough: int) -> None:
+    def __init__(self, guesser: Guesser, trail: Trail, begun: bytes) -> None:
         self._guesser = guesser
         self._trail = trail
         # of the part that is open
         self._begun = begun
-        self._enough = enough
 
-    def write(self, todo: Todo) -> bytes:
-        """So many bytes behind what is begun, fewer where there is no telling."""
-        text = b""
-        while todo and len(text) < self._enough:
+    def write(self, todo: Todo) -> Iterator[bytes]:
+        """The parts behind what is begun, as long as there is telling."""
+        while todo:
             part, rest = todo
             if isinstance(part, More):
                 todo = self._more(part, rest)
@@ -126,11 +128,10 @@ class _Writer:
                 continue
             written = part if isinstance(part, bytes) else self._leaf(part)
             if written is None or not written.startswith(self._begun):
-                break
-            text += written[len(self._begun) :]
+                return
+            yield written[len(self._begun) :]
             self._begun = b""
             todo = rest
-        return text
 
     def _more(self, more: More, rest: Todo) -> Todo:
         if self._begun or self._guesser.has_more(more, self._trail):

@@ -45,7 +45,7 @@ def printed_in(document: str) -> Printed:
     found: dict[str, list[str]] = {}
 
     def printed(leaf: Leaf) -> list[str]:
-        name = _name(leaf)
+        name = copied_name(leaf)
         if name not in found:
             found[name] = candidates(leaf, document)
         return found[name]
@@ -132,7 +132,7 @@ class _Builder:
 
     def _verbatim(self, form: Leaf) -> str:
         """Whole words of the document for a text, what is printed and reads for a number, date or currency."""
-        name = _name(form)
+        name = copied_name(form)
         if name not in self._definitions:
             body = self._substring(form) if form.kind is Kind.TEXT else self._choice(form)
             if not body:
@@ -160,7 +160,7 @@ class _Builder:
 _NULL = '"null"'
 
 
-def _name(leaf: Leaf) -> str:
+def copied_name(leaf: Leaf) -> str:
     """One for all leaves that may copy the same."""
     return f"{leaf.kind.upper()}_{leaf.max_length}_{leaf.day_first:d}{leaf.decimal_comma:d}"
 

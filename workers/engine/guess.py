@@ -6,14 +6,14 @@ found in the document as an answer would write it, so nothing has to be escaped 
 """
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas.forms import Kind, Leaf, ListForm, ObjectForm
-from workers.engine.grammar import Printed
+from workers.engine.grammar import Printed, copied_name
 from workers.engine.hints import LEFT, Around, Hints, Text, escaped
 from workers.engine.outline import More, Slot
 
@@ -21,7 +21,7 @@ from workers.engine.outline import More, Slot
 _MOST_PLACES = 12
 _MOST_HINTS = 3
 # how much of the text before a value is looked for: the longest that is found counts
-_LENGTHS = (LEFT, 16, 11, 8, 6, 4, 3, 2)
+_LENGTHS = (2, 3, 4, 6, 8, 11, 16, LEFT)
 # as long as this, the text before a value makes its place likely
 _SURE = 4
 # white space, as an answer writes it
@@ -47,6 +47,10 @@ class Trail:
         return Trail(self.position, dict(self.around), dict(self.starts))
 
 
+# by where it starts, in order, the ends of what is printed
+Spans = dict[int, list[int]]
+
+
 class Found(NamedTuple):
     """A place in the document, the likeness of what stands before it, and what should stand behind the value."""
 
@@ -62,8 +66,9 @@ class Guesser:
         self._text = Text(document)
         self._hints = hints
         self._printed = printed
-        self._spans: dict[Leaf, dict[int, list[int]]] = {}
-        self._anchors: dict[str, Found | None] = {}
+        # by the path of a leaf, and by the name of what it may copy
+        self._spans: dict[str, Spans] = {}
+        self._anchors: dict[tuple[str, int, Around | None], Found | None] = {}
 
     def note(self, slot: Slot, value: bytes, trail: Trail) -> None:
         """Remember where a written value of a list stands, or that a list has begun."""
@@ -73,7 +78,7 @@ class Guesser:
         if not (slot.is_item and isinstance(slot.form, Leaf) and slot.form.is_verbatim):
             return
         raw = value[1:-1]
-        starts = self._occurrences(raw, self._starts_of(slot.form), trail.position)
+        starts = self._occurrences(raw, self._starts_of(slot, slot.form), trail.position)
         start = next(starts, self._text.written.find(raw))
         if value[:1] == b'"' and start >= 0:
             trail.position = end = start + len(raw)
@@ -134,7 +139,7 @@ class Guesser:
             return None
         if begun:
             from_ = trail.position if slot.is_item else 0
-            starts = list(self._occurrences(begun, self._starts_of(leaf), from_))
+            starts = list(self._occurrences(begun, self._starts_of(slot, leaf), from_))
             found = self._best(slot, starts or list(self._occurrences(begun)), trail)
         else:
             found = self._anchor(slot, trail)
@@ -155,7 +160,7 @@ class Guesser:
 
     def _number(self, found: Found, slot: Slot, leaf: Leaf, begun: bytes) -> bytes | None:
         """What is printed at a place, or little behind it; of several spellings the one that ends as it should."""
-        spans = self._spans_of(leaf)
+        spans = self._spans_of(slot, leaf)
         start = found.start
         if not begun and start not in spans:
             starts = list(spans)
@@ -170,22 +175,29 @@ class Guesser:
         end = next((end for end in ends if right and shape.startswith(right, end)), ends[0])
         return self._text.written[start:end]
 
-    def _starts_of(self, leaf: Leaf) -> dict[int, list[int]] | None:
+    def _starts_of(self, slot: Slot, leaf: Leaf) -> Spans | None:
         """Where a value of a leaf may start, None if everywhere."""
-        return None if leaf.kind in _FREE else self._spans_of(leaf)
+        return None if leaf.kind in _FREE else self._spans_of(slot, leaf)
 
-    def _spans_of(self, leaf: Leaf) -> dict[int, list[int]]:
-        """By where it starts, in order, the ends of what is printed of a leaf's kind."""
-        if leaf not in self._spans:
-            places: dict[int, list[int]] = {}
-            for each in map(escaped, self._printed(leaf)):
-                for start in self._occurrences(each, most=64):
-                    places.setdefault(start, []).append(start + len(each))
-            self._spans[leaf] = {start: sorted(places[start]) for start in sorted(places)}
-        return self._spans[leaf]
+    def _spans_of(self, slot: Slot, leaf: Leaf) -> Spans:
+        """Where what is printed of a leaf's kind stands."""
+        found = self._spans.get(slot.path)
+        if found is None:
+            name = copied_name(leaf)
+            if name not in self._spans:
+                self._spans[name] = self._places(self._printed(leaf))
+            found = self._spans[slot.path] = self._spans[name]
+        return found
+
+    def _places(self, printed: Sequence[str]) -> Spans:
+        places: Spans = {}
+        for each in map(escaped, printed):
+            for start in self._occurrences(each, most=64):
+                places.setdefault(start, []).append(start + len(each))
+        return {start: sorted(places[start]) for start in sorted(places)}
 
     def _occurrences(
-        self, part: bytes, among: dict[int, list[int]] | None = None, from_: int = 0, most: int = _MOST_PLACES
+        self, part: bytes, among: Spans | None = None, from_: int = 0, most: int = _MOST_PLACES
     ) -> Iterator[int]:
         text = self._text.written
         start = text.find(part, from_)
@@ -213,26 +225,26 @@ class Guesser:
 
     def _anchor(self, slot: Slot, trail: Trail) -> Found | None:
         """Where a value should begin of which nothing is written yet."""
-        if slot.is_item:
-            return self._find_anchor(self._around(slot, trail), trail.position)
-        if slot.path not in self._anchors:
-            self._anchors[slot.path] = self._find_anchor(self._around(slot, trail), 0)
-        return self._anchors[slot.path]
+        from_, before = (trail.position, trail.around.get(slot.path)) if slot.is_item else (0, None)
+        key = slot.path, from_, before
+        if key not in self._anchors:
+            self._anchors[key] = self._find_anchor(self._around(slot, trail), from_)
+        return self._anchors[key]
 
     def _find_anchor(self, hints: Sequence[Around], from_: int) -> Found | None:
         best: Found | None = None
-        shape = self._text.shape
         for left, right in hints:
-            for length in _LENGTHS:
-                if best and length <= best.likeness:
-                    break
-                wanted = left[-length:]
-                # what stands before may be the end of the value before
-                place = shape.find(wanted, max(0, from_ - len(wanted)))
-                if place >= 0 and wanted:
-                    best = Found(place + len(wanted), len(wanted), right)
-                    break
+            longer = bisect_right(_LENGTHS, best.likeness) if best else 0
+            # what is found is found without its first bytes too
+            index = bisect_left(_LENGTHS, True, longer, key=lambda n: self._find(left[-n:], from_) < 0)
+            if index > longer:
+                wanted = left[-_LENGTHS[index - 1] :]
+                best = Found(self._find(wanted, from_) + len(wanted), len(wanted), right)
         return best
+
+    def _find(self, left: bytes, from_: int) -> int:
+        """Where a text stands that may be the end of the value before; nought bytes stand nowhere."""
+        return self._text.shape.find(left, max(0, from_ - len(left))) if left else -1
 
     def _around(self, slot: Slot, trail: Trail) -> list[Around]:
         before = trail.around.get(slot.path) if slot.is_item else None
@@ -257,8 +269,10 @@ def _first_leaf(slot: Slot) -> Slot | None:
 
 def _likeness(one: bytes, other: bytes) -> int:
     """About the length of the end that two texts have in common."""
+    likeness = 0
     for length in _LENGTHS:
         wanted = other[-length:]
-        if one.endswith(wanted):
-            return len(wanted)
-    return 0
+        if not one.endswith(wanted):
+            break
+        likeness = len(wanted)
+    return likeness

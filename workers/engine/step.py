@@ -5,8 +5,9 @@
    grammar forced behind it. A new row feeds its prompt before them, in which all tokens see each other. If the
    examples of the prompt are a block that rows share, it is fed once, before the first row that reads it.
 3. Behind them it feeds a draft: a guess of how the answer goes on, copied from the document.
-4. The tokens of all rows lie in one packed batch [tokens]: products see no rows. Attention goes row by row over the
-   row's own slice of the cache, the prompt both ways and everything behind it causally.
+4. The tokens of all rows lie in one packed batch [tokens]: products see no rows. Attention sees of each row its own
+   slice of the cache, the prompt both ways and everything behind it causally: row by row on a CPU, many at once on a
+   GPU.
 5. The model scores what comes next behind the last token of each row and behind every token of its draft.
 6. The row chooses: the likeliest token that its grammar allows, then all that the grammar forces behind it. If the
    draft said the same, the scores behind it are right, and it chooses on from those; else the rest of the draft is
@@ -23,6 +24,7 @@ from workers.engine.attention import Attention, Part
 from workers.engine.cache import Arena
 from workers.engine.choice import Scores
 from workers.engine.network import Network
+from workers.engine.padded import PaddedAttention
 from workers.engine.row import Row
 from workers.engine.seats import Block
 
@@ -40,7 +42,7 @@ def step(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -
         ids += tokens
         wanted += range(len(ids) - len(row.draft) - 1, len(ids))
     device = arena.values.device
-    attention = Attention(parts, arena)
+    attention = attending(device)(parts, arena)
     hidden = network.hidden(torch.tensor(ids, device=device), attention.positions, attention)
     # the head may be larger than the vocabulary
     scores = Scores(network.logits(hidden[torch.tensor(wanted, device=device)])[:, :vocabulary])
@@ -54,6 +56,11 @@ def step(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -
         row.read(scores[start:end])
         start = end
     return len(ids)
+
+
+def attending(device: torch.device) -> type[Attention] | type[PaddedAttention]:
+    """What attends on a device: on a GPU a call a row would cost more than what the call computes."""
+    return PaddedAttention if device.type == "cuda" else Attention
 
 
 def _block_parts(blocks: Iterable[Block]) -> Iterator[Part]:

@@ -13,12 +13,13 @@ from schemas.examples import Example
 from tests.cases import reference_engine
 from tests.cases.prompts import ids, logprobs, request_of, requests_of
 from tests.cases.reference_engine import Answer
-from workers.engine import checkpoint
+from workers.engine import checkpoint, step
 from workers.engine.checkpoint import Loaded
 from workers.engine.choice import CERTAIN
 from workers.engine.drafts import Drafter, Drafting, copying, no_drafts
 from workers.engine.engine import HrmTextEngine
 from workers.engine.network import Network
+from workers.engine.padded import PaddedAttention
 from workers.engine.protocol import Completion, Request, Tokenizer
 from workers.engine.row import Row
 from workers.settings import EMBEDDED_CHECKPOINT
@@ -103,6 +104,20 @@ def test_copying_changes_nothing(
     completions = HrmTextEngine(loaded, kv_memory=num_tokens * 8192).complete(requests)
     check(completions, answers)
     assert sum(c.usage.accepted_tokens for c in completions) > 500
+
+
+@pytest.mark.parametrize("drafted", [False, True])
+def test_attention_for_many_rows_at_once_changes_nothing(
+    loaded: Loaded,
+    many: tuple[list[Request], list[Answer]],
+    monkeypatch: pytest.MonkeyPatch,
+    drafted: bool,
+) -> None:
+    """What a GPU would do, on a CPU."""
+    requests, answers = (each[:12] for each in many)
+    monkeypatch.setattr(step, "attending", lambda device: PaddedAttention)
+    drafting = copying(loaded.tokenizer) if drafted else no_drafts
+    check(HrmTextEngine(loaded, kv_memory=KV_MEMORY, drafting=drafting).complete(requests), answers)
 
 
 def gold_with_errors(requests: Sequence[Request], answers: Sequence[Answer], seed: int) -> Drafting:

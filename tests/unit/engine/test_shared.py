@@ -13,12 +13,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from schemas.errors import PromptError
 from tests.cases.prompts import ids, logprobs, requests_of
 from tests.cases.reference_masked import is_greedy
-from workers.engine import checkpoint
+from workers.engine import checkpoint, step
 from workers.engine.cache import Arena, Span
 from workers.engine.checkpoint import Loaded
 from workers.engine.drafts import copying, no_drafts
 from workers.engine.engine import HrmTextEngine
 from workers.engine.network import Network
+from workers.engine.padded import PaddedAttention
 from workers.engine.protocol import Completion, Request
 from workers.engine.seats import Block, Seats
 
@@ -56,6 +57,13 @@ def test_answers_are_those_of_one_masked_forward(loaded: Loaded, num_tokens: int
     for request, completion in zip(
         requests, complete(loaded, requests, num_tokens, drafted=drafted), strict=True
     ):
+        assert is_greedy(loaded, request, ids(completion), tolerance=1e-4)
+
+
+def test_rows_at_once(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step, "attending", lambda device: PaddedAttention)
+    requests = with_examples(loaded)
+    for request, completion in zip(requests, complete(loaded, requests), strict=True):
         assert is_greedy(loaded, request, ids(completion), tolerance=1e-4)
 
 

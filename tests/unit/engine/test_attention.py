@@ -1,0 +1,95 @@
+"""Attention for many rows at once gives what attention row by row gives, whatever rows there are."""
+
+import random
+from itertools import accumulate
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workers.engine.attention import Attention, Part
+from workers.engine.cache import Arena, Span
+from workers.engine.padded import PaddedAttention
+
+PASSES, HEADS, DIMENSION = 2, 2, 8
+
+# what a row has in the cache, its tokens that see each other, those behind, and which block it reads
+Row = tuple[int, int, int, int | None]
+
+rows = st.tuples(
+    st.integers(0, 90), st.integers(0, 40), st.integers(0, 20), st.sampled_from([None, None, 0, 1])
+).map(lambda row: row if row[1] + row[2] else (*row[:2], 1, row[3]))
+
+
+def parts_of(steps: list[Row], arena: Arena, rng: random.Random) -> list[Part]:
+    """Rows in places of any order, with gaps, and two blocks before them."""
+    blocks = [arena.take(size) for size in (11, 40)]
+    offsets = accumulate((block + causal for _, block, causal, _ in steps), initial=0)
+    made = [
+        Part(
+            offset=offset,
+            place=0,
+            num_cached=cached,
+            num_block=block,
+            num_causal=causal,
+            shared=None if shared is None else blocks[shared],
+        )
+        for offset, (cached, block, causal, shared) in zip(offsets, steps, strict=False)
+    ]
+    for number in rng.sample(range(len(made)), len(made)):
+        part = made[number]
+        span = arena.take(part.num_cached + part.num_tokens + rng.randrange(5))
+        assert span
+        object.__setattr__(part, "place", span.start)
+    return made
+
+
+def holding(parts: list[Part], dtype: torch.dtype) -> Arena:
+    """An arena with numbers where there are keys and values of these rows, and none elsewhere."""
+    arena = Arena((PASSES, HEADS, DIMENSION), 4000, torch.empty(0, dtype=dtype))
+    arena.values.fill_(torch.nan)
+    live = [Span(part.place, part.place + part.num_cached) for part in parts]
+    for span in [*live, *(part.shared for part in parts if part.shared)]:
+        arena.values[:, span.start : span.end] = torch.randn(
+            PASSES, span.num_places, 2, HEADS, DIMENSION, dtype=dtype
+        )
+    return arena
+
+
+def check(steps: list[Row], seed: int, dtype: torch.dtype, tolerance: float) -> None:
+    torch.manual_seed(seed)
+    layout = Arena((1, 1, 1), 4000, torch.empty(0))
+    parts = parts_of(steps, layout, random.Random(seed))
+    arena = holding(parts, dtype)
+    other = Arena((PASSES, HEADS, DIMENSION), 4000, torch.empty(0, dtype=dtype))
+    other.values.copy_(arena.values)
+    one, many = Attention(parts, arena), PaddedAttention(parts, other)
+    assert torch.equal(one.positions, many.positions)
+    for index in range(PASSES):
+        num_tokens = len(one.positions)
+        query = 3 * torch.randn(num_tokens, HEADS, DIMENSION, dtype=dtype)
+        key_value = torch.randn(num_tokens, 2, HEADS, DIMENSION, dtype=dtype)
+        expected, seen = one(index, query, key_value), many(index, query, key_value)
+        torch.testing.assert_close(seen, expected, atol=tolerance, rtol=0)
+    torch.testing.assert_close(other.values, arena.values, equal_nan=True, atol=0, rtol=0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=st.lists(rows, min_size=1, max_size=12), seed=st.integers(0, 99))
+def test_any_rows(steps: list[Row], seed: int) -> None:
+    check(steps, seed, torch.float64, 1e-12)
+
+
+@pytest.mark.parametrize("shared", [None, 0])
+def test_single_precision(shared: int | None) -> None:
+    steps: list[Row] = [(n * 7 % 90, n % 3 * 20, n % 5 + 1, shared) for n in range(40)]
+    check(steps, 1, torch.float32, 1e-5)
+
+
+def test_few_calls_for_many_rows() -> None:
+    steps: list[Row] = [(1300 + 10 * n, 0, 1 + n % 16, None) for n in range(64)]
+    layout = Arena((1, 1, 1), 200_000, torch.empty(0))
+    many = PaddedAttention(parts_of(steps, layout, random.Random(0)), layout)
+    assert len(many._buckets) <= 4
+    assert sum(bucket.places.numel() for bucket in many._buckets) <= 1.5 * sum(n[0] for n in steps)
