@@ -5,7 +5,6 @@ from typing import Any
 
 from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm, WireValue
 
-
 # json.dumps would make one for every call
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
