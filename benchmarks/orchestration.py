@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -97,8 +98,8 @@ def record(number: int) -> dict[str, object]:
         "invoice_number": f"INV-{number}",
         "supplier_name": "Northgate Print Works",
         "customer_name": f"Customer {number} Ltd",
-        "issue_date": "4 March 2024",
-        "due_date": "3 April 2024",
+        "issue_date": day(number),
+        "due_date": day(number + 30),
         "currency": "GBP",
         "line_items": items,
         "subtotal": "328.50",
@@ -107,10 +108,16 @@ def record(number: int) -> dict[str, object]:
     }
 
 
+def day(number: int) -> str:
+    """One of the days of five years."""
+    found = date(2020, 1, 1) + timedelta(days=number % 1826)
+    return f"{found.day} {found:%B %Y}"
+
+
 def text(number: int) -> str:
     """About 2 KB of an invoice."""
     lines = [f"part {n}{number}   {n}   {n}.50   {n * n}.75" for n in range(1, 6)]
-    head = f"Northgate Print Works\nInvoice INV-{number}\nDate: 4 March 2024   Due: 3 April 2024\n"
+    head = f"Northgate Print Works\nInvoice INV-{number}\nDate: {day(number)}   Due: {day(number + 30)}\n"
     sums = "Subtotal 328.50\nVAT 20% 65.70\nTotal GBP 394.20\n"
     small = "Goods remain ours until they are paid for. Interest is charged on what is late. " * 20
     return head + f"Bill to: Customer {number} Ltd\n\n" + "\n".join(lines) + f"\n\n{sums}\n{small}"

@@ -10,9 +10,11 @@ from functools import cached_property, partial
 from typing import Any, ClassVar, Literal
 
 from annotated_types import BaseMetadata
+from jsonschema.protocols import Validator
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
+from schemas.checker import checker
 from schemas.errors import SchemaDefinitionError
 from schemas.examples import Example
 from schemas.forms import ObjectForm
@@ -125,6 +127,16 @@ class Schema:
             if "properties" in part:
                 part |= {"additionalProperties": False, "required": list(part["properties"])}
         return {"$schema": JSON_SCHEMA_DIALECT, **schema}
+
+    @cached_property
+    def wire_checker(self) -> Validator:
+        """Of wire records by jsonschema."""
+        return checker(self.wire_schema)
+
+    @cached_property
+    def record_checker(self) -> Validator:
+        """Of records as JSON by jsonschema."""
+        return checker(self.record_schema)
 
     @cached_property
     def digest(self) -> str:

@@ -4,9 +4,9 @@ A pydantic class is turned into this tree once (`schemas.translate`). From it co
 grammar, the conversion of printed text, the places in the document and the typed tables.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property, lru_cache
 from typing import Any
 
 # A wire record is what the model writes: dicts, lists, printed strings, choices, booleans and None.
@@ -58,7 +58,7 @@ class Leaf:
     # names that the field had in earlier versions; not part of a version itself
     previously: tuple[str, ...] = field(default=(), repr=False)
 
-    @property
+    @cached_property
     def is_verbatim(self) -> bool:
         return self.kind in VERBATIM
 
@@ -96,16 +96,19 @@ class ObjectForm:
     description: str = ""
     previously: tuple[str, ...] = field(default=(), repr=False)
 
-    @property
-    def wire_fields(self) -> Iterator[tuple[str, "Form"]]:
+    @cached_property
+    def wire_fields(self) -> tuple[tuple[str, "Form"], ...]:
         """The fields the model writes: all but units, which are read from a sibling's printed text."""
-        return ((name, form) for name, form in self.fields if not (isinstance(form, Leaf) and form.unit_of))
+        return tuple(
+            (name, form) for name, form in self.fields if not (isinstance(form, Leaf) and form.unit_of)
+        )
 
 
 Form = Leaf | ListForm | ObjectForm
 Path = tuple[str | int, ...]
 
 
+@lru_cache(maxsize=10_000)
 def path_text(path: Path) -> str:
     """`("line_items", 2, "amount")` as `line_items[2].amount`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)

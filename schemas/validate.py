@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from jsonschema import Draft202012Validator
+from jsonschema.protocols import Validator
 from pydantic import ValidationError
 
 from schemas.errors import ConversionError
@@ -37,7 +37,7 @@ class Validated:
 
 def wire_faults(schema: "Schema", wire_record: WireValue) -> list[Fault]:
     """What in an answer does not satisfy the wire JSON Schema."""
-    return list(_jsonschema_faults(schema.wire_schema, wire_record))
+    return list(_jsonschema_faults(schema.wire_checker, wire_record))
 
 
 def to_record(schema: "Schema", wire_record: dict[str, Any]) -> Validated:
@@ -55,7 +55,7 @@ def to_record(schema: "Schema", wire_record: dict[str, Any]) -> Validated:
     except Exception as exc:  # noqa: BLE001  a user's validator may raise anything: the reason is kept
         faults.append(Fault(path="", message=f"a validator raised {type(exc).__name__}: {exc}"))
     else:
-        faults += _jsonschema_faults(schema.record_schema, record_json)
+        faults += _jsonschema_faults(schema.record_checker, record_json)
         if not faults:
             return Validated(record=record, record_json=record_json, faults=())
     return Validated(record=None, record_json=None, faults=tuple(faults))
@@ -70,9 +70,8 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-def _jsonschema_faults(json_schema: dict[str, Any], instance: WireValue) -> Iterator[Fault]:
-    validator = Draft202012Validator(json_schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
-    for error in validator.iter_errors(instance):
+def _jsonschema_faults(checker: Validator, instance: WireValue) -> Iterator[Fault]:
+    for error in checker.iter_errors(instance):
         yield Fault(path=path_text(tuple(error.absolute_path)), message=error.message)
 
 

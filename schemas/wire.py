@@ -5,10 +5,13 @@ from typing import Any
 
 from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm, WireValue
 
+# json.dumps would make one for every call
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
 
 def dump(record: WireValue) -> str:
     """A wire record as text, byte for byte in the style the grammar allows: `{"a": "b", "c": null}`."""
-    return json.dumps(record, ensure_ascii=False)
+    return _ENCODER.encode(record)
 
 
 def wire_schema(form: Form) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -17,37 +17,41 @@ def field_confidences(record: dict[str, Any], tokens: Sequence[Token]) -> dict[P
     A value's probability is the product over the tokens that hold a byte of it. An answer that is not in
     the wire style cannot be split: then every value has the probability of the whole.
     """
-    answer = b"".join(token.text for token in tokens)
+    answer = b"".join([token.text for token in tokens])
+    logprobs = [token.logprob for token in tokens]
+    spans: dict[Path, tuple[int, int]] = {}
+    _measure(record, (), 0, spans)
     if answer != dump(record).encode():
-        whole = _probability(tokens)
-        return {path: whole for path, _, _ in _spans(record, (), 0)}
-    ends = list(accumulate(len(token.text) for token in tokens))
+        return dict.fromkeys(spans, _probability(logprobs))
+    ends = list(accumulate([len(token.text) for token in tokens]))
     starts = [0, *ends[:-1]]
     return {
-        path: _probability(tokens[bisect_right(ends, start) : bisect_left(starts, end)])
-        for path, start, end in _spans(record, (), 0)
+        path: _probability(logprobs[bisect_right(ends, start) : bisect_left(starts, end)])
+        for path, (start, end) in spans.items()
     }
 
 
-def _probability(tokens: Iterable[Token]) -> float:
+def _probability(logprobs: Sequence[float]) -> float:
     # a logarithm that was rounded may be above nought
-    return min(1.0, math.exp(sum(token.logprob for token in tokens)))
+    return min(1.0, math.exp(sum(logprobs)))
 
 
-def _spans(value: Any, path: Path, start: int) -> Iterator[tuple[Path, int, int]]:
-    """Byte range of every value in its dumped text, containers included, in the order they are written."""
-    yield path, start, start + _size(value)
-    if isinstance(value, dict):
-        at = start + 1
+def _measure(value: Any, path: Path, start: int, spans: dict[Path, tuple[int, int]]) -> int:
+    """Note the byte range of every value in its dumped text, containers included; where this one ends."""
+    if isinstance(value, dict) and value:
+        end = start - 1
         for name, item in value.items():
-            at += _size(name) + 2
-            yield from _spans(item, (*path, name), at)
-            at += _size(item) + 2
-    elif isinstance(value, list):
-        at = start + 1
+            end = _measure(item, (*path, name), end + 2 + _size(name) + 2, spans)
+        end += 1
+    elif isinstance(value, list) and value:
+        end = start - 1
         for index, item in enumerate(value):
-            yield from _spans(item, (*path, index), at)
-            at += _size(item) + 2
+            end = _measure(item, (*path, index), end + 2, spans)
+        end += 1
+    else:
+        end = start + _size(value)
+    spans[path] = (start, end)
+    return end
 
 
 def _size(value: Any) -> int:

@@ -4,7 +4,8 @@ from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from rapidfuzz import fuzz
 
@@ -31,21 +32,20 @@ class State(StrEnum):
     UNGROUNDED = "ungrounded"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What backs one leaf, or one nested object or list that is absent."""
 
     path: Path
     # as written on the wire
     value: str | bool | None
     state: State
+    # probability of the value under the grammar, uncalibrated, 0..1
+    confidence: float
     # both or neither, in code points of the stored document
     start: int | None = None
     end: int | None = None
     # the document's text there
     text: str | None = None
-    # probability of the value under the grammar, uncalibrated, 0..1
-    confidence: float
 
     @property
     def path_text(self) -> str:
@@ -170,15 +170,18 @@ class _Grounder:
     def evidence(
         self, leaf: Leaf, value: str | bool | None, path: Path, found: _Found | None, span: Span | None
     ) -> Evidence:
-        start, end = span or (None, None)
+        state, confidence = _state(leaf, value, found), self.confidence(path)
+        if span is None:
+            return Evidence(path=path, value=value, state=state, confidence=confidence)
+        start, end = span
         return Evidence(
             path=path,
             value=value,
-            state=_state(leaf, value, found),
-            start=None if start is None else start + self.offset,
-            end=None if end is None else end + self.offset,
-            text=None if start is None else self.document[start:end],
-            confidence=self.confidence(path),
+            state=state,
+            confidence=confidence,
+            start=start + self.offset,
+            end=end + self.offset,
+            text=self.document[start:end],
         )
 
 
@@ -194,6 +197,7 @@ def _state(leaf: Leaf, value: object, found: _Found | None) -> State:
     return found.state if leaf.is_verbatim else State.INFERRED
 
 
+@lru_cache(maxsize=10_000)
 def _field_of(path: Path) -> Path:
     return tuple(part for part in path if isinstance(part, str))
 
@@ -213,19 +217,21 @@ def _digits(text: str) -> list[str]:
 
 def _prefer_whole(spans: Sequence[Span], text: str) -> Sequence[Span]:
     """Those that are no part of a longer word or number, if there are any: not the 5 of 2015."""
+    if len(spans) < 2:
+        return spans
     return [span for span in spans if not _is_part(text, *span)] or spans
 
 
 def _is_part(text: str, start: int, end: int) -> bool:
-    return _continues(text[start], text[max(0, start - 2) : start][::-1]) or _continues(
-        text[end - 1], text[end : end + 2]
+    return _continues(text[start], text[start - 1 : start], text[start - 2 : start - 1]) or _continues(
+        text[end - 1], text[end : end + 1], text[end + 1 : end + 2]
     )
 
 
-def _continues(edge: str, outside: str) -> bool:
+def _continues(edge: str, outside: str, further: str) -> bool:
     """Whether the word or number that `edge` belongs to goes on outwards: "5" in "15" and in "5.20"."""
-    if not outside or not edge.isalnum():
+    if outside in (".", ","):
+        return edge.isdigit() and further.isdigit()
+    if not outside.isalnum():
         return False
-    if edge.isdigit() and outside[0] in ".,":
-        return outside[1:].isdigit()
-    return outside[0].isdigit() if edge.isdigit() else outside[0].isalnum()
+    return outside.isdigit() if edge.isdigit() else edge.isalnum()

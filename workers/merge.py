@@ -70,7 +70,7 @@ def _merge(form: Form, finds: Sequence[_Find], path: Path, evidence: list[Eviden
     present = [find for find in finds if find.value is not None]
     if isinstance(form, Leaf) or not present:
         best = max(present or finds, key=lambda find: find.own_evidence.confidence)
-        evidence.append(replace(best.own_evidence, path=path))
+        evidence.append(best.own_evidence._replace(path=path))
         return best.value
     if isinstance(form, ObjectForm):
         return _merge_object(form, present, path, evidence)

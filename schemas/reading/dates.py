@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timezone
+from functools import lru_cache
 from typing import Final
 
 from dateutil import parser as dateutil
@@ -75,7 +76,7 @@ _TIME_TO_DATE: Final = re.compile(r"[ \t,-]{0,3}(?:on\s(?:the\s)?)?")
 def find_dates(plain: str) -> list[Span]:
     """Where dates are printed in a text of plain digits, in order; two overlap where both may be meant."""
     # without the line ends two lines may look like one date: both are searched
-    joined = _LINE_ENDS.sub(lambda broken: broken[0].replace("\n", " "), plain)
+    joined = _LINE_ENDS.sub(lambda broken: broken[0].replace("\n", " "), plain) if "\n" in plain else plain
     texts = (plain,) if joined == plain else (plain, joined)
     return sorted({day.span() for text in texts for day in _DATE.finditer(text)})
 
@@ -121,6 +122,8 @@ def read_date(leaf: Leaf, printed: str) -> date:
     return only(days, leaf, printed)
 
 
+# a pile of documents prints few days, each often
+@lru_cache(maxsize=10_000)
 def _parse_date(printed: str, *, day_first: bool) -> date | None:
     """A date of which day, month and year are printed: the library would fill what is missing."""
     if printed.isdecimal():

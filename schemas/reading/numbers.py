@@ -131,6 +131,8 @@ def _digits(body: str, *, decimal_comma: bool) -> str | None:
 def _is_negative(number: re.Match[str], plain: str) -> bool:
     if number["minus"] or number["trailing"]:
         return True
+    if "(" not in plain:
+        return False
     # brackets around all but a currency: "(12.00)", "RM (12.00)", but not "four (4)"
     around = CURRENCY.sub("", f"{plain[: number.start()]}#{plain[number.end() :]}")
     return "".join(around.split()) == "(#)"

@@ -260,7 +260,7 @@ class Guesser:
 
 def _first_leaf(slot: Slot) -> Slot | None:
     while isinstance(slot.form, ObjectForm):
-        first = next(slot.form.wire_fields, None)
+        first = next(iter(slot.form.wire_fields), None)
         if first is None:
             return None
         slot = Slot(first[1], f"{slot.path}.{first[0]}", True)

@@ -8,6 +8,7 @@ UTC, one without as it is printed.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -54,6 +55,11 @@ class ListTable:
     # what a table below calls this list's position
     position_name: str
 
+    @cached_property
+    def leaves(self) -> tuple[tuple[str, ...], ...]:
+        """Where the values of its last columns stand in an item."""
+        return tuple(path for path, _, _ in leaves(self.item))
+
 
 @dataclass(frozen=True, kw_only=True)
 class RecordTables:
@@ -63,10 +69,15 @@ class RecordTables:
     form: ObjectForm
     lists: tuple[ListTable, ...]
 
-    @property
+    @cached_property
     def all(self) -> list[Table]:
         """Parents before children."""
         return self.main.metadata.sorted_tables
+
+    @cached_property
+    def leaves(self) -> tuple[tuple[str, ...], ...]:
+        """Where the values of the main table's last columns stand in a record."""
+        return tuple(path for path, _, _ in leaves(self.form))
 
 
 @dataclass(frozen=True)
@@ -99,6 +110,7 @@ class _Columns:
         )
 
 
+@lru_cache(maxsize=100)
 def tables(name: str, form: ObjectForm) -> RecordTables:
     """The typed tables of a schema; nothing is made in a database.
 

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, NamedTuple
 
 from pydantic_core import to_jsonable_python
 from sqlalchemy import Connection, Engine, insert, select
@@ -12,14 +12,14 @@ from sqlalchemy.exc import DataError, IntegrityError
 from schemas.errors import ConversionError
 from schemas.validate import Fault
 from workers.store import rows as typed
+from workers.store.bulk import insert_rows
 from workers.store.jobs import Claimed, Failure, Finished, fail_or_retry, finish
 from workers.store.models import Document, Evidence, Extraction, JobState
 from workers.store.records import RecordTables
 from workers.store.session import transaction
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvidenceRow:
+class EvidenceRow(NamedTuple):
     """Where one leaf stands in the document: code points of the stored text, the end exclusive."""
 
     path: str
@@ -29,9 +29,6 @@ class EvidenceRow:
     end_char: int | None = None
     text: str | None = None
     confidence: float | None = None
-
-
-_EVIDENCE = tuple(each.name for each in fields(EvidenceRow))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,33 +105,33 @@ def _fail(engine: Engine, owner: str, job: Claimed, said: str) -> set[int]:
 
 def persist(conn: Connection, owner: str, results: Sequence[Result]) -> set[int]:
     """Finish the jobs that are still ours and write all that came of them; the ids of the others."""
-    results = [_checked(result) for result in results]
-    ours = finish(conn, owner, (result.finished for result in results))
-    kept = [result for result in results if result.job.job_id in ours]
+    checked = [_with_rows(result) for result in results]
+    ours = finish(conn, owner, (result.finished for result, _ in checked))
+    kept = [(result, rows) for result, rows in checked if result.job.job_id in ours]
     if kept:
-        extraction_ids = _put_extractions(conn, kept)
-        _put_evidence(conn, kept, extraction_ids)
+        extraction_ids = _put_extractions(conn, [result for result, _ in kept])
+        _put_evidence(conn, [result for result, _ in kept], extraction_ids)
         _put_rows(conn, kept, extraction_ids)
     return {result.job.job_id for result in results} - ours
 
 
-def _checked(result: Result) -> Result:
-    """The result, in review if its record does not fit the columns."""
+def _with_rows(result: Result) -> tuple[Result, typed.Rows | None]:
+    """The result and its typed rows; in review if its record does not fit the columns."""
     if result.typed_record is None:
-        return result
+        return result, None
     tables, record = result.typed_record
     try:
-        typed.rows(tables, 0, 0, None, record)
+        return result, typed.rows(tables, result.job.document_id, result.confidence, record)
     except ConversionError as exc:
         fault = Fault(path="", message=exc.message)
-        return replace(
+        in_review = replace(
             result,
             state=JobState.REVIEW,
             error_code=exc.code,
             error=exc.message,
             faults=[*result.faults, fault],
         )
-    return result
+        return in_review, None
 
 
 def _put_extractions(conn: Connection, results: Iterable[Result]) -> dict[int, int]:
@@ -181,30 +178,30 @@ def _json(value: Any) -> Any:
 
 def _put_evidence(conn: Connection, results: Iterable[Result], extraction_ids: Mapping[int, int]) -> None:
     new = [
-        {"extraction_id": extraction_ids[result.job.job_id], "position": position}
-        | {name: _json(getattr(row, name)) for name in _EVIDENCE}
+        (extraction_ids[result.job.job_id], position, *map(_json, row))
         for result in results
         for position, row in enumerate(result.evidence)
     ]
-    if new:
-        conn.execute(insert(Evidence), new)
+    insert_rows(conn, Evidence.__table__, new)
 
 
-def _put_rows(conn: Connection, results: Iterable[Result], extraction_ids: Mapping[int, int]) -> None:
+def _put_rows(
+    conn: Connection,
+    results: Iterable[tuple[Result, typed.Rows | None]],
+    extraction_ids: Mapping[int, int],
+) -> None:
     """Make each record the current one of its document; of two in one chunk the later stays.
 
     A result in review leaves the rows that an earlier schema version or checkpoint wrote.
     """
-    found: dict[str, tuple[RecordTables, dict[int, typed.Rows]]] = {}
-    for result in results:
-        if result.typed_record is not None:
-            tables, record = result.typed_record
-            document_id, extraction_id = result.job.document_id, extraction_ids[result.job.job_id]
-            rows = typed.rows(tables, document_id, extraction_id, result.confidence, record)
-            found.setdefault(tables.main.name, (tables, {}))[1][document_id] = rows
+    found: dict[str, tuple[RecordTables, dict[int, tuple[int, typed.Rows]]]] = {}
+    for result, rows in results:
+        if result.tables and rows:
+            _, by_document = found.setdefault(result.tables.main.name, (result.tables, {}))
+            by_document[rows.document_id] = (extraction_ids[result.job.job_id], rows)
     _lock_documents(conn, {document_id for _, by_document in found.values() for document_id in by_document})
     for tables, by_document in found.values():
-        typed.replace(conn, tables, by_document.values())
+        typed.replace(conn, tables, dict(by_document.values()))
 
 
 def _lock_documents(conn: Connection, ids: set[int]) -> None:

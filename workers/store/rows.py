@@ -1,55 +1,59 @@
 """A record as rows of its typed tables, and replacing the rows of a document."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete
 
 from schemas.errors import ConversionError
-from workers.store.records import ListTable, RecordTables, leaves
+from workers.store.bulk import Row, insert_rows
+from workers.store.records import ListTable, RecordTables
 from workers.store.session import in_chunks
-
-Rows = dict[str, list[dict[str, Any]]]
 
 _BIGINT = 2**63
 
 
-def rows(
-    tables: RecordTables,
-    document_id: int,
-    extraction_id: int,
-    confidence: float | None,
-    record: Mapping[str, Any],
-) -> Rows:
-    """Rows by table name of a record in Python values, as `model_dump()` gives them.
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """What goes into the tables of one record."""
+
+    document_id: int
+    confidence: float | None
+    # the fields of the main table
+    values: Row
+    # rows of the tables of lists, by table name
+    items: dict[str, list[Row]]
+
+
+def rows(tables: RecordTables, document_id: int, confidence: float | None, record: Mapping[str, Any]) -> Rows:
+    """The rows of a record in Python values, as `model_dump()` gives them.
 
     Raises:
         ConversionError: a number is larger than its column holds.
     """
-    found: Rows = {table.name: [] for table in tables.all}
-    key = {"document_id": document_id}
-    columns = {"extraction_id": extraction_id, "confidence": confidence}
-    found[tables.main.name].append(key | columns | _columns(tables, record))
+    items: dict[str, list[Row]] = {table.name: [] for table in tables.all[1:]}
     for below in tables.lists:
-        _add_items(found, below, key, record)
-    return found
+        _add_items(items, below, (document_id,), record)
+    values = _values(tables, record)
+    return Rows(document_id=document_id, confidence=confidence, values=values, items=items)
 
 
-def _add_items(found: Rows, of: ListTable, key: dict[str, int], around: Any) -> None:
+def _add_items(found: dict[str, list[Row]], of: ListTable, key: Row, around: Any) -> None:
     for position, item in enumerate(_at(around, of.path) or ()):
         values = item if isinstance(item, Mapping) else {"value": item}
-        found[of.table.name].append(key | {"position": position} | _columns(of, values))
+        here = (*key, position)
+        found[of.table.name].append(here + _values(of, values))
         for below in of.lists:
-            _add_items(found, below, key | {of.position_name: position}, values)
+            _add_items(found, below, here, values)
 
 
-def _columns(of: RecordTables | ListTable, record: Mapping[str, Any]) -> dict[str, Any]:
-    form = of.form if isinstance(of, RecordTables) else of.item
-    return {"_".join(path): _stored(_at(record, path), ".".join(path)) for path, _, _ in leaves(form)}
+def _values(of: RecordTables | ListTable, record: Mapping[str, Any]) -> Row:
+    return tuple([_stored(_at(record, path), path) for path in of.leaves])
 
 
 def _at(value: Any, path: Sequence[str]) -> Any:
@@ -61,8 +65,10 @@ def _at(value: Any, path: Sequence[str]) -> Any:
     return value
 
 
-def _stored(value: Any, path: str) -> Any:
+def _stored(value: Any, path: Sequence[str]) -> Any:
     match value:
+        case None:
+            return None
         case Enum():
             return value.value
         case str():
@@ -70,9 +76,9 @@ def _stored(value: Any, path: str) -> Any:
         case datetime(tzinfo=zone) if zone is not None:
             return value.astimezone(UTC).replace(tzinfo=None)
         case int() if not -_BIGINT <= value < _BIGINT:
-            raise ConversionError(f"{path} is {value}, which is larger than a BIGINT column holds.")
+            raise ConversionError(f"{'.'.join(path)} is {value}, which is larger than a BIGINT column holds.")
         case float() | Decimal() if not math.isfinite(value):
-            raise ConversionError(f"{path} is {value}, which is not a number that can be stored.")
+            raise ConversionError(f"{'.'.join(path)} is {value}, which is not a number that can be stored.")
         case _:
             return value
 
@@ -84,12 +90,12 @@ def storable_text(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def replace(conn: Connection, tables: RecordTables, new: Collection[Rows]) -> None:
-    """Put the rows of these documents in the place of all that they had; children go with their parents."""
+def replace(conn: Connection, tables: RecordTables, new: Mapping[int, Rows]) -> None:
+    """Put rows, by their extraction, in the place of all that their documents had; children go with their parents."""
     main = tables.main
-    for chunk in in_chunks(row["document_id"] for rows_ in new for row in rows_[main.name]):
+    for chunk in in_chunks(rows_.document_id for rows_ in new.values()):
         conn.execute(delete(main).where(main.c.document_id.in_(chunk)))
-    for table in tables.all:
-        together = [row for rows_ in new for row in rows_[table.name]]
-        if together:
-            conn.execute(insert(table), together)
+    heads = [(each.document_id, id_, each.confidence, *each.values) for id_, each in new.items()]
+    insert_rows(conn, main, heads)
+    for table in tables.all[1:]:
+        insert_rows(conn, table, [row for rows_ in new.values() for row in rows_.items[table.name]])

@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import DeclarativeBase
 
 from schemas.errors import ConfigurationError, DatabaseAwayError, GleanerError
+from workers.store.bulk import copy
 
 T = TypeVar("T")
 
@@ -47,6 +48,8 @@ def open_store(url: str) -> Engine:
     timeout = {} if "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_TIMEOUT_S}
     engine = create_engine(parsed, pool_pre_ping=True, connect_args=timeout, **_JSON)
     event.listen(engine, "connect", _set_up)
+    event.listen(engine, "do_execute", copy)
+    event.listen(engine, "do_executemany", copy)
     return engine
 
 

@@ -92,7 +92,8 @@ def two(world):
 
 def put(world, made, ids, record):
     with transaction(world.engine) as conn:
-        typed.replace(conn, made, [typed.rows(made, *ids, 0.5, record)])
+        document_id, extraction_id = ids
+        typed.replace(conn, made, {extraction_id: typed.rows(made, document_id, 0.5, record)})
 
 
 def read(world, table):
