@@ -61,6 +61,8 @@ class Cli:
 
     directory: Path
     settings: dict[str, str]
+    # of a command
+    timeout_s: float = TIMEOUT_S
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def __call__(self, *arguments: str | Path, cwd: Path | None = None, **settings: str) -> Ran:
@@ -71,7 +73,7 @@ class Cli:
             env=self.environment(settings),
             capture_output=True,
             text=True,
-            timeout=TIMEOUT_S,
+            timeout=self.timeout_s,
             check=False,
         )
         return Ran(ran.returncode, ran.stdout, ran.stderr)

@@ -13,12 +13,14 @@ from workers.engine.tokenizer import PlainTokenizer
 from workers.settings import EMBEDDED_CHECKPOINT
 
 MOST_BYTES = 40_000_000
+# a minute on two quiet cores
+SLOW_S = 270
 
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
     """Gleaner as it is installed, with no setting at all."""
-    return Cli(tmp_path, {})
+    return Cli(tmp_path, {}, timeout_s=SLOW_S)
 
 
 def test_it_is_a_small_hrm_text_for_plain_transformers() -> None:

@@ -75,7 +75,7 @@ def container(image: Path, tmp_path: Path, postgres_url: str, redis_url: str) ->
         "broker_url": redis_url,
         "metrics_host": OURS["beat"]["environment"]["GLEANER_METRICS_HOST"],
     }
-    made = Container(data, settings, image=image)
+    made = Container(data, settings, timeout_s=600, image=image)
     yield made
     made.stop_all()
 
