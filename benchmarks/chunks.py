@@ -102,7 +102,7 @@ def measure(model: Path, documents: Sequence[str], concurrency: int, batch_size:
         batch_id = ingest(runtime.store, files, runtime.registry.get("receipt"), runtime.checkpoint)
         with reading(runtime.store) as conn:
             ids = reads.open_jobs(conn, batch_id, limit=len(documents))
-        chunks = [ids[start : start + settings.chunk_size] for start in ids[:: settings.chunk_size]]
+        chunks = [ids[n : n + settings.chunk_size] for n in range(0, len(ids), settings.chunk_size)]
         seen = Seen()
         with ThreadPoolExecutor(concurrency) as pool:
             watch(engine, seen, lambda: pool._work_queue.qsize() > 0)
