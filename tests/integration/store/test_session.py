@@ -101,6 +101,35 @@ def test_sqlite_files_are_set_up_for_many_processes(tmp_path):
     plain.close()
 
 
+def test_many_may_open_a_new_sqlite_file_at_once(tmp_path):
+    failed = []
+
+    def write(engine, together):
+        together.wait()
+        try:
+            with transaction(engine) as conn:
+                conn.exec_driver_sql("CREATE TABLE IF NOT EXISTS t (a)")
+        except DatabaseAwayError as exc:
+            failed.append(exc)
+
+    for number in range(60):
+        together = threading.Barrier(8)
+        engines = [open_store(f"sqlite:///{tmp_path}/{number}.db") for _ in range(together.parties)]
+        threads = [threading.Thread(target=write, args=(engine, together)) for engine in engines]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for engine in engines:
+            engine.dispose()
+    assert failed == []
+
+
+def test_a_copy_that_somebody_asks_for_is_theirs(store):
+    with pytest.raises(ConfigurationError, match="cannot run"):
+        ask(store, "COPY nothing FROM STDIN")
+
+
 def test_a_process_that_freezes_within_a_transaction_does_not_keep_its_rows(postgres_store, monkeypatch):
     monkeypatch.setattr(session, "IDLE_IN_TRANSACTION_S", 1)
     frozen = open_store(postgres_store.url.render_as_string(hide_password=False))
