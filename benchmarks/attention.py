@@ -34,9 +34,10 @@ def parts(num_rows: int, num_cached: int, num_tokens: int) -> Iterator[Part]:
 
 
 @torch.inference_mode()
-def measure(num_rows: int, num_cached: int, num_tokens: int, repeat: int) -> list[float]:
+def measure(
+    heads: int, dimension: int, num_rows: int, num_cached: int, num_tokens: int, repeat: int
+) -> list[float]:
     """Row by row, and at once."""
-    _, heads, dimension = Network(checkpoint.load(EMBEDDED_CHECKPOINT, "cpu", "float32").model).kv_shape
     num_places = num_rows * (2 * num_cached + num_tokens)
     arena = Arena((1, heads, dimension), num_places, torch.empty(0))
     arena.values.normal_()
@@ -58,11 +59,12 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=20)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    _, heads, dimension = Network(checkpoint.load(EMBEDDED_CHECKPOINT, "cpu", "float32").model).kv_shape
     print(
         "| rows | in the cache | fed | row by row, us | at once, us | at once takes |\n|---|---|---|---|---|---|"
     )
     for step in STEPS:
-        one, other = measure(*step, options.repeat)
+        one, other = measure(heads, dimension, *step, options.repeat)
         print(f"| {' | '.join(map(str, step))} | {one:.0f} | {other:.0f} | {other / one:.2f}x |", flush=True)
 
 

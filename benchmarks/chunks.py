@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestration import prepare
+
 from pipelines.ingest import ingest
 from pipelines.readers import Read
 from pipelines.train.data import Synthetic
@@ -26,8 +28,7 @@ from workers.logs import configure_logs
 from workers.runtime import Runtime
 from workers.settings import EMBEDDED_CHECKPOINT, Settings
 from workers.store import reads
-from workers.store.migrate import upgrade
-from workers.store.session import open_store, reading
+from workers.store.session import reading
 from workers.work import work
 
 # prompt and answer of a receipt may reach so many tokens
@@ -86,9 +87,7 @@ def measure(model: Path, documents: Sequence[str], concurrency: int, batch_size:
     engine = HrmTextEngine(loaded, kv_memory=size * _PLACES * batch_size)
     with tempfile.TemporaryDirectory() as directory:
         url = f"sqlite:///{directory}/gleaner.db"
-        store = open_store(url)
-        upgrade(store)
-        store.dispose()
+        prepare(url)
         settings = Settings(
             _env_file=None,
             database_url=url,

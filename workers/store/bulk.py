@@ -7,7 +7,8 @@ from sqlalchemy import Connection, Dialect, FromClause, Table
 
 Row = tuple[Any, ...]
 
-COPY = "COPY "
+# the execution option of a COPY of ours: who asks a database may write the word, too
+_COPIES = "copies"
 
 
 def insert_rows(conn: Connection, table: Table | FromClause, rows: Sequence[Row]) -> None:
@@ -17,17 +18,19 @@ def insert_rows(conn: Connection, table: Table | FromClause, rows: Sequence[Row]
     names = conn.dialect.identifier_preparer
     columns = ", ".join(names.format_column(column) for column in table.columns)
     into = f"{names.format_table(table)} ({columns})"
-    if conn.dialect.name == "postgresql":
-        statement = f"{COPY}{into} FROM STDIN"
+    copies = conn.dialect.name == "postgresql"
+    if copies:
+        statement = f"COPY {into} FROM STDIN"
     else:
         marks = ", ".join("?" for _ in table.columns)
         statement = f"INSERT INTO {into} VALUES ({marks})"  # noqa: S608  only names, quoted
-    conn.exec_driver_sql(statement, _bound(table, conn.dialect, rows))
+    bound = _bound(table, conn.dialect, rows)
+    conn.exec_driver_sql(statement, bound, execution_options={_COPIES: copies})
 
 
 def copy(cursor: Any, statement: str, rows: Any, context: Any) -> bool:
     """Send the rows of a COPY, which psycopg has another method for; whether it was one."""
-    if not statement.startswith(COPY):
+    if not context.execution_options.get(_COPIES):
         return False
     with cursor.copy(statement) as copying:
         for row in rows if context.executemany else [rows]:

@@ -89,7 +89,7 @@ def _choose(rng: Random, domain: Domain) -> tuple[list[Concept], list[Concept]]:
 def _choose_few(rng: Random, domain: Domain, shape: str) -> tuple[list[Concept], list[Concept]]:
     ones = [concept for concept in domain.concepts if concept.shape == "one"]
     rng.shuffle(ones)
-    many = [concept for concept in domain.concepts if concept.shape == shape != "one"]
+    many = [] if shape == "one" else [concept for concept in domain.concepts if concept.shape == shape]
     wanted = rng.choice((0, 0, 1, 2) if many else (1, 2, 2, 3))
     chosen = [rng.choice(many)] if many else []
     return [*chosen, *ones[:wanted]], ones[wanted : wanted + rng.choice((0, 0, 1, 2))]
