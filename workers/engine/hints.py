@@ -4,7 +4,7 @@ import json
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -51,10 +51,7 @@ class Text:
 
     @cached_property
     def _edges(self) -> frozenset[int]:
-        sizes = (
-            len(word) if word.isascii() and word.isalnum() else len(escaped(word))
-            for word in words(self._text)
-        )
+        sizes = map(_size, words(self._text))
         return frozenset(accumulate(sizes, initial=len(_START)))
 
 
@@ -110,6 +107,11 @@ _kept: OrderedDict[tuple[int, ...], tuple[tuple[Example, ...], Hints]] = Ordered
 def escaped(text: str) -> bytes:
     """The characters of a text as JSON writes them."""
     return json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "replace")
+
+
+@lru_cache(maxsize=10_000)
+def _size(word: str) -> int:
+    return len(escaped(word))
 
 
 @dataclass

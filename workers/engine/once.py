@@ -39,15 +39,24 @@ class Once:
             return False
         for slot, value in self._outline.read(self._answer):
             self._taken = self._take(slot, value, self._taken) or self._taken
+        # most tokens are in the middle of something else
+        if b'"' not in token and self._open(self._outline, self._taken) is None:
+            return False
         outline, answer, taken = copy(self._outline), self._answer + token, self._taken
         for slot, value in outline.read(answer):
             after = self._take(slot, value, taken)
             if after is None:
                 return True
             taken = after
-        begun = answer[outline.position :]
+        path, begun = self._open(outline, taken), answer[outline.position :]
+        if path is None or not begun.startswith(b'"') or begun == b'"':
+            return False
+        return not any(self._free(path, begun[1:], taken, whole=False))
+
+    def _open(self, outline: Outline, taken: _Taken) -> str | None:
+        """The path of the value that is being written, if places of it are taken."""
         part = outline.todo[0] if outline.todo else None
-        return isinstance(part, Slot) and not self._has_place(part, begun, taken)
+        return part.path if isinstance(part, Slot) and part.path in taken else None
 
     def _take(self, slot: Slot, value: bytes, taken: _Taken) -> _Taken | None:
         """What is taken with a whole value, too; None if it has no place left."""
@@ -55,11 +64,6 @@ class Once:
             return taken
         place = next(self._free(slot.path, value[1:-1], taken, whole=True), None)
         return {**taken, slot.path: (*taken.get(slot.path, ()), place)} if place else None
-
-    def _has_place(self, slot: Slot, begun: bytes, taken: _Taken) -> bool:
-        if slot.path not in taken or len(begun) < 2 or not begun.startswith(b'"'):
-            return True
-        return any(self._free(slot.path, begun[1:], taken, whole=False))
 
     def _free(self, path: str, raw: bytes, taken: _Taken, *, whole: bool) -> Iterator[Span]:
         """Where a value stands, or one that begins so, and nothing of it is taken."""

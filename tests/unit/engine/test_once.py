@@ -19,7 +19,7 @@ from workers.engine.tokenizer import PlainTokenizer
 
 class Line(ExtractionSchema):
     number: int | None
-    name: str
+    name: str | None
     group: str | None
 
 
@@ -88,6 +88,11 @@ def test_a_row_is_not_written_twice(tiny_tokenizer: PlainTokenizer) -> None:
 )
 def test_unless(tiny_tokenizer: PlainTokenizer, document: str, examples: list[Example]) -> None:
     assert written(asked(tiny_tokenizer, document, *examples), tiny_tokenizer, TWICE) == TWICE
+
+
+def test_a_name_may_be_absent(tiny_tokenizer: PlainTokenizer) -> None:
+    wanted = {"lines": [line("4", "oak table"), {"number": "5", "name": None, "group": None}], "tags": []}
+    assert written(asked(tiny_tokenizer, DOCUMENT, ONE_BY_ONE), tiny_tokenizer, wanted) == wanted
 
 
 def test_there_is_a_way_on_where_nothing_is_left(tiny_tokenizer: PlainTokenizer) -> None:
