@@ -132,6 +132,7 @@ class Runtime:
             device=self.settings.device,
             dtype=self.settings.dtype,
             kv_memory=self.settings.kv_memory,
+            kv_dtype=self.settings.kv_dtype,
             cycles=self.settings.cycles,
             drafts=self.settings.drafts,
         )

@@ -56,6 +56,10 @@ class Settings(BaseSettings):
         gt=0,
         description="most memory of the KV cache, as 4GB: it limits how many prompts are in hand at once",
     )
+    kv_dtype: Literal["auto", "fp8"] = Field(
+        default="auto",
+        description="auto: that of the weights; fp8: half the KV memory of bfloat16, and nearly the same answers",
+    )
     cycles: str | None = Field(
         default=None, description="depth of the model as 2x3, H_cycles x L_cycles; default: its config's"
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from workers.engine.cache import Arena, Span
+from workers.engine.cache import Arena, Layer, Span
 from workers.engine.partial import Partial
 
 
@@ -42,9 +42,9 @@ class Attention:
     """The attention of one step: writes the new keys and values, and reads each row's own."""
 
     def __init__(self, parts: Sequence[Part], arena: Arena) -> None:
-        self._readers = [_Reader(part, arena.values) for part in parts]
-        self._values = arena.values
-        device = arena.values.device
+        self._readers = [_Reader(part, arena.like) for part in parts]
+        self._arena = arena
+        device = arena.like.device
         self.positions = torch.cat([_run(part.position, part.num_tokens, device) for part in parts])
         self._places = torch.cat(
             [_run(part.place + part.num_cached, part.num_tokens, device) for part in parts]
@@ -56,8 +56,8 @@ class Attention:
 
         query [tokens, heads, dimension] and key_value [tokens, 2, heads, dimension] -> [tokens, heads x dimension].
         """
-        cached = self._values[index]
-        cached.index_copy_(0, self._places, key_value)
+        cached = self._arena.layer(index)
+        cached.write(self._places, key_value)
         shared: dict[_Reader, Partial] = {}
         for group in self._groups:
             shared.update(group(query, cached))
@@ -93,7 +93,7 @@ class _Reader:
             mask = _causal(part.num_causal, before, self.like) if part.num_causal > 1 else None
             yield _Segment(start + part.num_block, start + part.num_tokens, before + part.num_causal, mask)
 
-    def __call__(self, query: torch.Tensor, cached: torch.Tensor, shared: Partial | None) -> torch.Tensor:
+    def __call__(self, query: torch.Tensor, cached: Layer, shared: Partial | None) -> torch.Tensor:
         """[tokens of the row, heads, dimension]; `shared` is what they see in the block of examples."""
         seen = [
             self._attend(query, cached, each) if shared is None else self._add(query, cached, each, shared)
@@ -101,20 +101,18 @@ class _Reader:
         ]
         return seen[0] if len(seen) == 1 else torch.cat(seen)
 
-    def _attend(self, query: torch.Tensor, cached: torch.Tensor, segment: _Segment) -> torch.Tensor:
+    def _attend(self, query: torch.Tensor, cached: Layer, segment: _Segment) -> torch.Tensor:
         # [2, heads, length, dimension]
         keys, values = self._read(cached, segment).permute(1, 2, 0, 3).unsqueeze(1)
         own = query[segment.start : segment.end].transpose(0, 1)[None]
         return scaled_dot_product_attention(own, keys, values, attn_mask=segment.mask)[0].transpose(0, 1)
 
-    def _add(
-        self, query: torch.Tensor, cached: torch.Tensor, segment: _Segment, shared: Partial
-    ) -> torch.Tensor:
+    def _add(self, query: torch.Tensor, cached: Layer, segment: _Segment, shared: Partial) -> torch.Tensor:
         own = Partial.of(query[segment.start : segment.end], self._read(cached, segment), segment.mask)
         first = self.part.offset
         return own.merged(shared[segment.start - first : segment.end - first]).to(query.dtype)
 
-    def _read(self, cached: torch.Tensor, segment: _Segment) -> torch.Tensor:
+    def _read(self, cached: Layer, segment: _Segment) -> torch.Tensor:
         return cached[self.part.place : self.part.place + segment.num_read]
 
 
@@ -126,7 +124,7 @@ class _Group:
         self._readers = readers
         self._tokens = torch.cat([_run(r.part.offset, r.part.num_tokens, device) for r in readers])
 
-    def __call__(self, query: torch.Tensor, cached: torch.Tensor) -> Iterator[tuple[_Reader, Partial]]:
+    def __call__(self, query: torch.Tensor, cached: Layer) -> Iterator[tuple[_Reader, Partial]]:
         seen = Partial.of(query[self._tokens], cached[self._span.start : self._span.end])
         start = 0
         for reader in self._readers:

@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from workers.engine.attention import Part
-from workers.engine.cache import Arena, Span
+from workers.engine.cache import Arena, Layer, Span
 from workers.engine.partial import Partial
 
 # what answers feed costs little beside what they read, so most of them have one shape; the same of short rows
@@ -27,19 +27,19 @@ class PaddedAttention:
     """The attention of one step: writes the new keys and values, and reads all rows, a bucket of them at once."""
 
     def __init__(self, parts: Sequence[Part], arena: Arena) -> None:
-        self._values = arena.values
+        self._arena = arena
         buckets = _by_shape(parts)
-        rows = _Rows.of(parts, buckets, arena.values.device)
+        rows = _Rows.of(parts, buckets, arena.like.device)
         self._buckets: list[_Bucket] = []
         first = 0
         for shape, members in buckets.items():
             same = rows.take(rows.order[first : first + len(members)])
-            self._buckets.append(_Bucket.of(shape, same, arena.values))
+            self._buckets.append(_Bucket.of(shape, same, arena.like))
             first += len(members)
         num_tokens = sum(part.num_tokens for part in parts)
-        numbers = torch.arange(len(parts), device=arena.values.device)
+        numbers = torch.arange(len(parts), device=arena.like.device)
         each = rows.take(numbers.repeat_interleave(rows.num_tokens, output_size=num_tokens))
-        within = torch.arange(num_tokens, device=arena.values.device) - each.offset
+        within = torch.arange(num_tokens, device=arena.like.device) - each.offset
         self.positions = each.position + within
         self._places = each.place + each.num_cached + within
         self._where = each.start + within
@@ -49,8 +49,8 @@ class PaddedAttention:
 
         query [tokens, heads, dimension] and key_value [tokens, 2, heads, dimension] -> [tokens, heads x dimension].
         """
-        cached = self._values[index]
-        cached.index_copy_(0, self._places, key_value)
+        cached = self._arena.layer(index)
+        cached.write(self._places, key_value)
         seen = [bucket(query, cached) for bucket in self._buckets]
         return torch.cat(seen).index_select(0, self._where).flatten(1)
 
@@ -122,7 +122,7 @@ class _Bucket:
             shared=shape.shared,
         )
 
-    def __call__(self, query: torch.Tensor, cached: torch.Tensor) -> torch.Tensor:
+    def __call__(self, query: torch.Tensor, cached: Layer) -> torch.Tensor:
         """[rows x tokens, heads, dimension]."""
         asked, key_value = query[self.tokens], cached[self.places]
         if self.shared:

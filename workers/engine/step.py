@@ -41,7 +41,7 @@ def step(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -
         parts.append(_part(row, len(ids), len(tokens)))
         ids += tokens
         wanted += range(len(ids) - len(row.draft) - 1, len(ids))
-    device = arena.values.device
+    device = arena.like.device
     attention = attending(device)(parts, arena)
     hidden = network.hidden(torch.tensor(ids, device=device), attention.positions, attention)
     # the head may be larger than the vocabulary

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.engine.attention import Attention, Part
-from workers.engine.cache import Arena, Span
+from workers.engine.cache import FP8, Arena, Span, bytes_per_token
 from workers.engine.padded import PaddedAttention
 
 PASSES, HEADS, DIMENSION = 2, 2, 8
@@ -85,6 +85,32 @@ def test_any_rows(steps: list[Row], seed: int) -> None:
 def test_single_precision(shared: int | None) -> None:
     steps: list[Row] = [(n * 7 % 90, n % 3 * 20, n % 5 + 1, shared) for n in range(40)]
     check(steps, 1, torch.float32, 1e-5)
+
+
+def test_fp8_takes_a_quarter_of_float32_and_gives_nearly_the_same() -> None:
+    shape, like = (1, HEADS, DIMENSION), torch.empty(0)
+    assert bytes_per_token(shape, FP8) * 4 == bytes_per_token(shape, torch.float32)
+    torch.manual_seed(0)
+    wide, narrow = Arena(shape, 4000, like), Arena(shape, 4000, like, FP8)
+    steps: list[Row] = [(n * 7 % 90, n % 3 * 20, n % 5 + 1, None) for n in range(40)]
+    parts = parts_of(steps, wide, random.Random(0))
+    # what stands in the cache already; some of it larger than fp8 has numbers for
+    before = 3 * torch.randn(4000, 2, HEADS, DIMENSION)
+    before[7, 1] = 1e4
+    for arena in (wide, narrow):
+        arena.layer(0).write(torch.arange(4000), before)
+    assert narrow.layer(0)[slice(0, 4000)].isfinite().all()
+    assert narrow.layer(0)[slice(7, 8)].max() == 448
+    num_tokens = sum(part.num_tokens for part in parts)
+    query = torch.randn(num_tokens, HEADS, DIMENSION)
+    key_value = torch.randn(num_tokens, 2, HEADS, DIMENSION)
+    one, many = (kind(parts, narrow)(0, query, key_value) for kind in (Attention, PaddedAttention))
+    torch.testing.assert_close(many, one, atol=1e-5, rtol=0)
+    # three bits of mantissa
+    exact = Attention(parts, wide)(0, query, key_value)
+    near = torch.nn.functional.cosine_similarity(one, exact)
+    assert near.median() > 0.995
+    assert near.median() < 1
 
 
 def test_few_calls_for_many_rows() -> None:

@@ -21,7 +21,7 @@ from workers.engine.cache import Arena, bytes_per_token
 from workers.engine.engine import HrmTextEngine
 from workers.engine.network import Network
 from workers.engine.protocol import Finish, Occupancy
-from workers.engine.row import Row
+from workers.engine.row import Row, num_equal
 from workers.engine.step import step
 
 
@@ -324,6 +324,20 @@ def test_a_request_that_nobody_wants_any_more_is_not_begun(engine: HrmTextEngine
     stop.set()
     (completion,) = engine.complete([request_of(engine.tokenizer, "ACME", stop=stop)])
     assert (completion.finish, completion.usage.forwards) == (Finish.STOPPED, 0)
+
+
+def test_fp8_has_room_for_four_times_as_many_as_float32(tiny_checkpoint: Path) -> None:
+    loaded = checkpoint.load(tiny_checkpoint, "cpu", "float32")
+    requests = requests_of(loaded.tokenizer, 4)
+    wide = HrmTextEngine(loaded, kv_memory=64 << 20)
+    narrow = HrmTextEngine(loaded, kv_memory=64 << 20, kv_dtype="fp8")
+    assert narrow.occupancy().num_places == 4 * wide.occupancy().num_places
+    others = [ids(completion) for completion in wide.complete(requests)]
+    completions = narrow.complete(requests)
+    assert all(completion.error is None for completion in completions)
+    # of a model that means nothing, so that little decides: most tokens until the first other one
+    same = [num_equal(ids(c), other) for c, other in zip(completions, others, strict=True)]
+    assert sum(same) > 0.2 * sum(map(len, others))
 
 
 def test_occupancy_says_who_runs_who_waits_and_how_full_the_cache_is(tiny_checkpoint: Path) -> None:
