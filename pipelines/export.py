@@ -1,7 +1,9 @@
 """The records of a batch as a file: JSON Lines as stored, CSV and Parquet one row a document."""
 
 import csv
+import errno
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -49,7 +51,7 @@ def writer(path: Path) -> Writer:
 
     Raises:
         ConfigurationError: it ends in none of .jsonl, .csv, .parquet, pyarrow is missing for the last, or its
-            directory cannot be made.
+            directory cannot be made, or it cannot be written.
     """
     writers = {".jsonl": _write_jsonl, ".csv": _write_csv, ".parquet": _write_parquet}
     suffix = path.suffix.lower()
@@ -66,6 +68,10 @@ def writer(path: Path) -> Writer:
         raise ConfigurationError(
             f"The directory of {path} cannot be made: {exc.strerror}.", hint="Name another file."
         ) from exc
+    if path.is_dir():
+        raise unwritable(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise unwritable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
     return writers[suffix]
 
 

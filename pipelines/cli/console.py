@@ -46,6 +46,11 @@ def counting(description: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda count: bar.advance(task, count)
 
 
+def number_of(count: int, thing: str) -> str:
+    """A count and what is counted, as "1 document"."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 def rounded(value: float | None) -> str:
     """A figure between 0 and 1."""
     return "-" if value is None else f"{value:.3f}"

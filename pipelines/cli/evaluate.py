@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.console import counting, err, out, percent, rounded, say, table
+from pipelines.cli.console import counting, err, number_of, out, percent, rounded, say, table
 from pipelines.cli.evaluate_synthetic import measure_synthetic
 from pipelines.cli.work import Model, SchemaName, read_all, warn_of_placeholder
 from pipelines.evaluate.calibration import plot, require_plots
@@ -169,7 +169,7 @@ def _show(made: Report, title: str) -> None:
     out.print(title)
     out.print(table(columns, rows))
     states = ", ".join(f"{count} {state}" for state, count in asdict(made.states).items())
-    out.print(f"{made.num_documents} documents: {states}")
+    out.print(f"{number_of(made.num_documents, 'document')}: {states}")
     out.print(
         f"exact records {percent(made.exact_records)}, without case and punctuation "
         f"{percent(made.loose_exact_records)}"

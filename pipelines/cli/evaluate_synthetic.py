@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 
-from pipelines.cli.console import counting, out, percent, rounded, table
+from pipelines.cli.console import counting, number_of, out, percent, rounded, table
 from pipelines.evaluate.synthetic import answer, synthetic_report
 from workers.prompt import Envelope
 from workers.runtime import Runtime
@@ -33,6 +33,6 @@ def measure_synthetic(runtime: Runtime, kind: str, number: int, *, is_shared: bo
     out.print(f"synthetic documents: {kind}, checkpoint {runtime.checkpoint.name}")
     out.print(table(columns, [(*map(rounded, rates), *counts)]))
     out.print(
-        f"{made.num_documents} documents, exact records {percent(made.exact_records)}, "
+        f"{number_of(made.num_documents, 'document')}, exact records {percent(made.exact_records)}, "
         f"{made.num_unfinished} answers without an end"
     )

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection
 
-from pipelines.cli.console import err, out, table
+from pipelines.cli.console import err, number_of, out, table
 from pipelines.cli.jobs import workers_table
 from workers.runtime import Runtime
 from workers.store import progress as ledger
@@ -149,7 +149,7 @@ def summarize(runtime: Runtime, batch_id: int) -> None:
         now = ledger.progress(conn, batch_id)
         reasons = ledger.failures_by_reason(conn, batch_id)
     out.print(f"batch {batch_id}, schema {now.schema}, checkpoint {now.checkpoint}")
-    out.print(f"{now.total} documents: {counts(now) or 'none'}")
+    out.print(f"{number_of(now.total, 'document')}: {counts(now) or 'none'}")
     if now.stopped_why:
         out.print(now.stopped_why)
     if now.abandoned:

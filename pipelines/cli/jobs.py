@@ -14,6 +14,7 @@ from workers.store import roster, steer
 from workers.store.models import JobState
 from workers.store.session import reading, transaction
 from workers.store.steer import Filter
+from workers.store.types import MAX_ID
 from workers.sweeper import sweep_all
 
 app = typer.Typer(
@@ -21,8 +22,8 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Ids = Annotated[list[int] | None, typer.Argument(help="Job ids.")]
-Batch = Annotated[int | None, typer.Option(help="Only of this batch.")]
+Ids = Annotated[list[int] | None, typer.Argument(help="Job ids.", min=1, max=MAX_ID)]
+Batch = Annotated[int | None, typer.Option(help="Only of this batch.", min=1, max=MAX_ID)]
 State = Annotated[
     list[JobState] | None, typer.Option(help="queued, leased, done, review, failed or cancelled; repeatable.")
 ]
@@ -51,7 +52,7 @@ def list_(
 
 
 @app.command()
-def show(job_id: Annotated[int, typer.Argument(help="Job id.")]) -> None:
+def show(job_id: Annotated[int, typer.Argument(help="Job id.", min=1, max=MAX_ID)]) -> None:
     """Show everything that is known of a job.
 
     Example: gleaner jobs show 1234

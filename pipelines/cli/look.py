@@ -15,6 +15,7 @@ from workers.runtime import Runtime, get_runtime
 from workers.store import progress as ledger
 from workers.store.questions import ask
 from workers.store.session import reading
+from workers.store.types import MAX_ID
 
 
 class Format(StrEnum):
@@ -26,7 +27,9 @@ class Format(StrEnum):
 
 
 def status(
-    batch: Annotated[int | None, typer.Argument(help="Batch id; the newest batches if left out.")] = None,
+    batch: Annotated[
+        int | None, typer.Argument(help="Batch id; the newest batches if left out.", min=1, max=MAX_ID)
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow what is open until it has ended.")] = False,
 ) -> None:
     """Show how far batches are, and why documents failed.

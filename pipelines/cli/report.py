@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.console import counting, out
+from pipelines.cli.console import counting, number_of, out
 from schemas.base import Schema
 from schemas.forms import ObjectForm
 from workers.runtime import Runtime, get_runtime
@@ -42,7 +42,7 @@ def report(
         place = directory or runtime.settings.data_dir / "reports" / scope.replace(":", "-")
         with counting(f"report {scope}", summary.num) as advance:
             index = write(conn, summary, place, on_shown=advance)
-    out.print(f"{summary.num} documents in {index}")
+    out.print(f"{number_of(summary.num, 'document')} in {index}")
 
 
 def _form(runtime: Runtime, name: str) -> ObjectForm | None:

@@ -11,7 +11,7 @@ import typer
 from pydantic import ByteSize, TypeAdapter, ValidationError
 from rich.text import Text
 
-from pipelines.cli.console import err, out, say
+from pipelines.cli.console import err, number_of, out, say
 from pipelines.cli.follow import follow, summarize
 from pipelines.export import export, writer
 from pipelines.ingest import IngestOptions, ingest, limits_of
@@ -78,7 +78,7 @@ def run(
     summarize(runtime, batch_id)
     if out_file:
         count = export(runtime.store, batch_id, chosen.form, out_file)
-        out.print(f"{count} records in {out_file}")
+        out.print(f"{number_of(count, 'record')} in {out_file}")
     out.print(
         f"rows are in table {chosen.name}; ask with `gleaner query`, look with `gleaner report {batch_id}`"
     )

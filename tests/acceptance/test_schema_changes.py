@@ -58,7 +58,7 @@ def test_a_removal_is_migrated_and_taken_back(cli: Cli, schemas: Path) -> None:
     assert "typed tables: empty -> " in cli("db", "upgrade").ok.out
     assert "are as they should be" in cli("schemas", "migrate", "note").ok.out
     # no model is loaded for what is only removed
-    assert "1 documents: 1 done" in cli("run", "note", inbox).ok.out
+    assert "1 document: 1 done" in cli("run", "note", inbox).ok.out
     assert cli.value("SELECT sum(output_tokens) > 0 FROM extractions WHERE id = 2") == "0"
     assert "as they were first made" in cli("db", "downgrade").ok.out
     assert cli.value("SELECT place FROM note") == place

@@ -15,6 +15,7 @@ from workers.store.models import BatchEntry, CheckpointRow, Document, Evidence, 
 from workers.store.models import SchemaVersion as Version
 from workers.store.progress import Progress, progress
 from workers.store.session import in_chunks, reading
+from workers.store.types import MAX_ID
 
 NUM_BINS = 10
 _RUN = "run:"
@@ -69,7 +70,12 @@ def find(conn: Connection, what: str) -> Scope:
     """What people mean: the id of a batch, `run:` and that of a run, or a schema; raises as the functions for these."""
     if what.startswith(_RUN):
         return of_run(conn, what.removeprefix(_RUN))
-    return of_batch(conn, int(what)) if what.isdecimal() else of_schema(conn, what)
+    batch_id = _as_id(what)
+    return of_schema(conn, what) if batch_id is None else of_batch(conn, batch_id)
+
+
+def _as_id(text: str) -> int | None:
+    return int(text) if text.isdecimal() and int(text) <= MAX_ID else None
 
 
 def of_batch(conn: Connection, batch_id: int) -> Scope:
@@ -90,7 +96,7 @@ def of_run(conn: Connection, run_id: str) -> Scope:
     Raises:
         ConfigurationError: there is no such run, or it took none.
     """
-    query = select(Run.pipeline, Run.batch_id).where(Run.id == (int(run_id) if run_id.isdecimal() else None))
+    query = select(Run.pipeline, Run.batch_id).where(Run.id == _as_id(run_id))
     run = conn.execute(query).first()
     if run is None or run.batch_id is None:
         raise ConfigurationError(

@@ -71,13 +71,20 @@ def test_a_job_that_is_not_there_is_an_error(runtime: Runtime) -> None:
         gleaner("jobs", "show", "99")
 
 
+@pytest.mark.parametrize("command", [("jobs", "show"), ("jobs", "retry"), ("status",), ("report",)])
+def test_an_id_that_no_database_holds_is_an_error(runtime: Runtime, command: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main.app, [*command, str(2**64)])
+    assert result.exit_code
+    assert isinstance(result.exception, SystemExit | ConfigurationError)
+
+
 def test_watching_a_batch_whose_enqueuer_died_ends_and_says_so(runtime: Runtime) -> None:
     batch_id = put(runtime, "Ann")
     work(runtime, job_ids(runtime))
     with transaction(runtime.store) as conn:
         conn.execute(update(Batch).values(sealed_at=None, fed_at=db_time(-100)))
     watched = gleaner("status", str(batch_id), "--watch").output
-    assert "1 documents: 1 done" in watched
+    assert "1 document: 1 done" in watched
     assert "enqueue the same paths again" in watched
 
 

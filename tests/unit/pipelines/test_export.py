@@ -219,7 +219,13 @@ def test_a_directory_that_cannot_be_made_is_said_before_the_work(tmp_path: Path)
         writer(tmp_path / "file" / "rows.csv")
 
 
-def test_a_file_that_cannot_be_written_is_said(runtime: Runtime, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").mkdir()
     with pytest.raises(ConfigurationError, match="cannot be written: Is a directory"):
+        writer(tmp_path / "rows.csv")
+
+
+def test_a_disk_that_fills_up_is_said(runtime: Runtime, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").symlink_to("/dev/full")
+    with pytest.raises(ConfigurationError, match="cannot be written: No space left on device"):
         written(runtime, tmp_path / "rows.csv", TEXTS)
