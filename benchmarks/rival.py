@@ -10,7 +10,6 @@ from transformers import LogitsProcessor, LogitsProcessorList
 
 from workers.engine import grammar
 from workers.engine.checkpoint import Loaded
-from workers.engine.once import Once
 from workers.engine.protocol import Request
 from workers.engine.special_tokens import END_OF_ANSWER, PADDING
 
@@ -30,12 +29,10 @@ class _Masks(LogitsProcessor):
 
     def __init__(self, loaded: Loaded, requests: Sequence[Request], given: Sequence[Sequence[int]]) -> None:
         self._size = loaded.tokenizer.size
-        self._token_bytes = loaded.tokenizer.token_bytes
         self._end = loaded.tokenizer.special(END_OF_ANSWER)
         tokenizer = loaded.tokenizer.for_grammar
         texts = [grammar.build(request.form, request.document) for request in requests]
         self._matchers = [grammar.matcher(text, tokenizer) for text in texts]
-        self._once = [Once(request) for request in requests]
         self._limits = [request.max_new_tokens for request in requests]
         self._given = given
         self.answers: list[list[int]] = [[] for _ in requests]
@@ -46,7 +43,6 @@ class _Masks(LogitsProcessor):
             for row, token in enumerate(input_ids[:, -1].tolist()):
                 if not self._has_ended(row):
                     self._matchers[row].consume_token(token)
-                    self._once[row].write(self._token_bytes(token))
                     self.answers[row].append(token)
         self._is_first = False
         allowed = torch.zeros(scores.shape, dtype=torch.bool)
@@ -58,22 +54,11 @@ class _Masks(LogitsProcessor):
                 mask = np.unpackbits(packed, count=self._size, bitorder="little").astype(np.bool_)
                 allowed[row, : self._size] = torch.from_numpy(mask)
         masked = scores.masked_fill(~allowed.to(scores.device), -torch.inf)
-        for row, answer in enumerate(self.answers):
-            given = self._given[row] if self._given else ()
-            if len(answer) < len(given):
-                masked[row, given[len(answer)]] = torch.inf
-            elif not self._has_ended(row):
-                self._leave_out(masked[row], self._once[row])
+        for row, given in enumerate(self._given):
+            place = len(self.answers[row])
+            if place < len(given) and not self._has_ended(row):
+                masked[row, given[place]] = torch.inf
         return masked
-
-    def _leave_out(self, scores: torch.Tensor, once: Once) -> None:
-        """Forbid what would write a row again, unless there is nothing else."""
-        before = scores.clone()
-        while once.refuses(self._token_bytes(int(scores.argmax()))):
-            scores[scores.argmax()] = -torch.inf
-            if scores.isneginf().all():
-                scores.copy_(before)
-                break
 
     def _has_ended(self, row: int) -> bool:
         return self._matchers[row].is_stopped() or len(self.answers[row]) >= self._limits[row]

@@ -8,7 +8,6 @@ import torch
 from tests.cases.reference_forward import Batch
 from workers.engine import grammar
 from workers.engine.checkpoint import Loaded
-from workers.engine.once import Once
 from workers.engine.protocol import Request
 
 # (token, logarithm of its probability among the allowed ones)
@@ -30,8 +29,7 @@ class _Row:
     def __init__(self, loaded: Loaded, request: Request) -> None:
         self.answer: Answer = []
         self._max_new_tokens = request.max_new_tokens
-        self._tokenizer = loaded.tokenizer
-        self._once = Once(request)
+        self._size = loaded.tokenizer.size
         text = grammar.build(request.form, request.document)
         self._matcher = grammar.matcher(text, loaded.tokenizer.for_grammar)
 
@@ -41,14 +39,11 @@ class _Row:
 
     def choose(self, logits: torch.Tensor) -> None:
         packed = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
-        mask = np.unpackbits(packed, count=self._tokenizer.size, bitorder="little").astype(np.bool_)
-        allowed = logits[: self._tokenizer.size].masked_fill(~torch.from_numpy(mask), -torch.inf)
-        best, *others = allowed.argsort(descending=True)[: int(mask.sum())].tolist()
-        text = self._tokenizer.token_bytes
-        token = next((each for each in (best, *others) if not self._once.refuses(text(each))), best)
+        mask = np.unpackbits(packed, count=self._size, bitorder="little").astype(np.bool_)
+        allowed = logits[: self._size].masked_fill(~torch.from_numpy(mask), -torch.inf)
+        token = int(allowed.argmax())
         self.answer.append((token, float(allowed.log_softmax(dim=0)[token])))
         self._matcher.consume_token(token)
-        self._once.write(text(token))
 
 
 def _together(loaded: Loaded, requests: Sequence[Request]) -> list[Answer]:

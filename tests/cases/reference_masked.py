@@ -7,7 +7,6 @@ import torch
 
 from workers.engine import grammar
 from workers.engine.checkpoint import Loaded
-from workers.engine.once import Once
 from workers.engine.protocol import Request
 
 
@@ -27,14 +26,12 @@ def is_greedy(loaded: Loaded, request: Request, answer: Sequence[int], tolerance
     logits = loaded.model(input_ids=tokens, attention_mask=mask, use_cache=False).logits[0]
     scores = logits[len(request.prompt) - 1 : -1, : loaded.tokenizer.size]
     text = grammar.build(request.form, request.document)
-    matcher, once = grammar.matcher(text, loaded.tokenizer.for_grammar), Once(request)
+    matcher = grammar.matcher(text, loaded.tokenizer.for_grammar)
     for token, scored in zip(answer, scores, strict=True):
         packed = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
         allowed = np.unpackbits(packed, count=loaded.tokenizer.size, bitorder="little").astype(np.bool_)
         best = scored.masked_fill(~torch.from_numpy(allowed), -torch.inf)
-        likelier = (best > best[token] + tolerance).nonzero().flatten().tolist()
-        if not all(once.refuses(loaded.tokenizer.token_bytes(other)) for other in likelier):
+        if best[token] < best.max() - tolerance:
             return False
         matcher.consume_token(token)
-        once.write(loaded.tokenizer.token_bytes(token))
     return True

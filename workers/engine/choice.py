@@ -10,7 +10,6 @@ import torch
 
 from schemas.errors import GrammarError
 from workers.engine import grammar
-from workers.engine.once import Once
 from workers.engine.protocol import Request
 from workers.engine.tokenizer import PlainTokenizer
 
@@ -47,8 +46,7 @@ class Chooser:
         self.printed = grammar.printed_in(request.document)
         text = grammar.build(request.form, request.document, self.printed)
         self._matcher = grammar.matcher(text, tokenizer.for_grammar)
-        self._tokenizer = tokenizer
-        self._once = Once(request)
+        self._size = tokenizer.size
         self.num_masks = 0
 
     def forced(self) -> list[int]:
@@ -61,17 +59,13 @@ class Chooser:
         return tokens
 
     def choose(self, scores: Scores, index: int) -> tuple[int, float]:
-        """The likeliest allowed token that writes no row again (see Once).
-
-        With it the logarithm of its probability among all that the grammar allows (see CERTAIN).
-        """
+        """The likeliest allowed token, and the logarithm of its probability among the allowed (see CERTAIN)."""
         token, logprob = scores.tokens[index], scores.logprobs[index]
-        if logprob >= CERTAIN and self._matcher.validate_tokens([token]) == 1 and not self._refuses(token):
+        if logprob >= CERTAIN and self._matcher.validate_tokens([token]) == 1:
             return token, logprob
         allowed = scores.logits[index].masked_fill(~self._mask(scores.logits), -torch.inf)
-        logprobs = allowed.log_softmax(dim=0)
-        token = self._likeliest(logprobs)
-        return token, float(logprobs[token])
+        token = int(allowed.argmax())
+        return token, float(allowed.log_softmax(dim=0)[token])
 
     def takes(self, token: int) -> bool:
         """Whether the grammar allows a token here."""
@@ -81,30 +75,15 @@ class Chooser:
     def take(self, token: int) -> bool:
         """Write a token; whether the answer is whole."""
         self._matcher.consume_token(token)
-        self._once.write(self._tokenizer.token_bytes(token))
         grammar.raise_if_broken(self._matcher)
         whole: bool = self._matcher.is_stopped()
         return whole
-
-    def _likeliest(self, logprobs: torch.Tensor) -> int:
-        """The likeliest token that writes nothing twice, or of all if there is no such token."""
-        left = logprobs.clone()
-        first = token = int(left.argmax())
-        while self._refuses(token):
-            left[token] = -torch.inf
-            token = int(left.argmax())
-            if left[token].isneginf():
-                return first
-        return token
-
-    def _refuses(self, token: int) -> bool:
-        return self._once.refuses(self._tokenizer.token_bytes(token))
 
     def _mask(self, logits: torch.Tensor) -> torch.Tensor:
         """Which tokens may come next, [vocabulary]."""
         self.num_masks += 1
         packed = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
-        mask = np.unpackbits(packed, count=self._tokenizer.size, bitorder="little").astype(np.bool_)
+        mask = np.unpackbits(packed, count=self._size, bitorder="little").astype(np.bool_)
         grammar.raise_if_broken(self._matcher)
         if not mask.any():
             raise GrammarError("The grammar of the request came to a dead end.")

@@ -4,14 +4,10 @@ import json
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from itertools import accumulate
 from typing import NamedTuple
 
 from schemas.examples import Example
 from schemas.forms import WireValue
-from schemas.locate import Span
-from schemas.text import words
 
 # bytes of text before a value that are compared
 LEFT = 24
@@ -32,27 +28,12 @@ class Text:
     """A text as its characters are written in an answer, with marks at its ends, and the shape of that."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
         self.written = _START + escaped(text) + _END
         self.shape = self.written.translate(_SHAPES)
 
     def around(self, start: int, end: int) -> Around:
         """What stands around a part."""
         return Around(self.shape[max(0, start - LEFT) : start], self.shape[end : end + _RIGHT])
-
-    def places(self, raw: bytes, *, whole: bool = True) -> Iterator[Span]:
-        """Where a part stands between the edges of words, or behind one if it need not be whole."""
-        start = self.written.find(raw)
-        while start >= 0:
-            end = start + len(raw)
-            if start in self._edges and (not whole or end in self._edges):
-                yield start, end
-            start = self.written.find(raw, start + 1)
-
-    @cached_property
-    def _edges(self) -> frozenset[int]:
-        sizes = map(_size, words(self._text))
-        return frozenset(accumulate(sizes, initial=len(_START)))
 
 
 @dataclass(frozen=True)
@@ -61,8 +42,6 @@ class Hints:
 
     around: dict[str, list[Around]] = field(default_factory=dict)
     values: dict[str, Counter[bytes]] = field(default_factory=dict)
-    # of paths that an example has several texts of: whether it prints each as often as it is written
-    own_places: dict[str, bool] = field(default_factory=dict)
 
     @classmethod
     def of(cls, examples: Sequence[Example]) -> "Hints":
@@ -79,25 +58,11 @@ class Hints:
         hints = cls()
         for example in reversed(examples):
             text = Text(example.text)
-            written: dict[str, Counter[bytes]] = {}
             for path, value, around in _leaves(example.record, "", text, _Cursor()):
-                written.setdefault(path, Counter())[value] += 1
+                hints.values.setdefault(path, Counter())[value] += 1
                 if around:
                     hints.around.setdefault(path, []).append(around)
-            for path, values in written.items():
-                hints.values.setdefault(path, Counter()).update(values)
-                hints._count_places(path, values, text)
         return hints
-
-    def has_own_places(self, path: str, *, unless_seen: bool) -> bool:
-        """Whether each text of a path has a place of its own; `unless_seen` if no example has several."""
-        return self.own_places.get(path, unless_seen)
-
-    def _count_places(self, path: str, values: Counter[bytes], text: Text) -> None:
-        texts = {value[1:-1]: number for value, number in values.items() if value.startswith(b'"')}
-        if sum(texts.values()) > 1:
-            has_own = all(number <= len(list(text.places(raw))) for raw, number in texts.items())
-            self.own_places[path] = has_own and self.own_places.get(path, True)
 
 
 _MOST_KEPT = 64
@@ -107,11 +72,6 @@ _kept: OrderedDict[tuple[int, ...], tuple[tuple[Example, ...], Hints]] = Ordered
 def escaped(text: str) -> bytes:
     """The characters of a text as JSON writes them."""
     return json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "replace")
-
-
-@lru_cache(maxsize=10_000)
-def _size(word: str) -> int:
-    return len(escaped(word))
 
 
 @dataclass

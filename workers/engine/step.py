@@ -9,9 +9,9 @@
    slice of the cache, the prompt both ways and everything behind it causally: row by row on a CPU, many at once on a
    GPU.
 5. The model scores what comes next behind the last token of each row and behind every token of its draft.
-6. The row chooses: the likeliest token that its grammar allows and that writes no row again, then all that the grammar
-   forces behind it. If the draft said the same, the scores behind it are right, and it chooses on from those; else the
-   rest of the draft is forgotten, which is to count fewer tokens in the cache.
+6. The row chooses: the likeliest token that its grammar allows, then all that the grammar forces behind it. If the
+   draft said the same, the scores behind it are right, and it chooses on from those; else the rest of the draft is
+   forgotten, which is to count fewer tokens in the cache.
 7. So a step writes at least one token a row, and never another than one token at a time would have.
 """
 
