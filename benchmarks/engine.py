@@ -122,9 +122,11 @@ def variants(loaded: Loaded, *, is_replayed: bool) -> dict[str, Variant]:
         with one_by_one():
             ours(plain)(asks, batch_size, tally)
 
+    # which asks the model for every token, so that there is nothing to replay
+    asking = {} if is_replayed else {"ours, a token a step": without_forced}
     return {
         "generate() + llguidance": rival,
-        "ours, a token a step": without_forced,
+        **asking,
         "ours, forced": ours(plain),
         "ours, forced + drafts": ours(drafting),
         "ours, forced + drafts + shared examples": ours(drafting, is_shared=True),
