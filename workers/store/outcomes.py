@@ -75,7 +75,7 @@ def find(conn: Connection, what: str) -> Scope:
 
 
 def _as_id(text: str) -> int | None:
-    return int(text) if text.isdecimal() and int(text) <= MAX_ID else None
+    return int(text) if text.isdecimal() and len(text) < 20 and int(text) <= MAX_ID else None
 
 
 def of_batch(conn: Connection, batch_id: int) -> Scope:
