@@ -155,6 +155,7 @@ def test_drafts_change_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_thousand_documents(loaded: Loaded) -> None:
     requests = documents(loaded.tokenizer, 1000)
     answers = reference_engine.answers(loaded, requests, batch_size=16)
@@ -163,6 +164,7 @@ def test_a_thousand_documents(loaded: Loaded) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("num_tokens", [800, 4000, 20_000])
 def test_a_thousand_documents_with_the_embedded_checkpoint(num_tokens: int) -> None:
     loaded = checkpoint.load(EMBEDDED_CHECKPOINT, "cpu")
