@@ -98,7 +98,8 @@ def _distinct_items(form: Form, lists: Sequence[_Find]) -> list[list[_Find]]:
     for found in lists:
         for index in range(len(found.value)):
             item = found.child(index)
-            if any(_is_again(form, item, found.child(before)) for before in range(index)):
+            equal = (before for before in range(index) if found.value[before] == item.value)
+            if any(_is_of_same_places(form, item, found.child(before)) for before in equal):
                 continue
             marks = _marks(form, item)
             near = [group for mark in marks for group in marked.get(mark, ())]
@@ -117,10 +118,8 @@ def _has_equal_items(value: Any) -> bool:
     return isinstance(value, dict) and any(map(_has_equal_items, value.values()))
 
 
-def _is_again(form: Form, item: _Find, other: _Find) -> bool:
-    """Whether an item is another one of its list said again: equal, and of the same places."""
-    if item.value != other.value:
-        return False
+def _is_of_same_places(form: Form, item: _Find, other: _Find) -> bool:
+    """Whether all that two items copy, which is something, is copied from the same places."""
     places = _places_of_all(form, item)
     return bool(places) and places == _places_of_all(form, other)
 
