@@ -11,13 +11,14 @@ from workers.app import app, queue_of
 from workers.runtime import Runtime
 from workers.store.session import transaction
 from workers.store.sweep import mark_sent, mark_unsent
+from workers.store.types import MAX_ID
 from workers.traces import outgoing, span
 
 EXTRACT = "gleaner.extract"
 # whoever can write to the broker can write anything
 JOB_IDS = TypeAdapter(
     Annotated[
-        list[Annotated[int, Field(strict=True, gt=0, lt=2**63)]],
+        list[Annotated[int, Field(strict=True, gt=0, le=MAX_ID)]],
         Field(strict=True, max_length=100_000, fail_fast=True),
     ]
 )
