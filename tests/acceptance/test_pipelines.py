@@ -117,7 +117,8 @@ def database(cli: Cli) -> Path:
 def test_beats_with_a_broker_enqueue_once(cli: Cli, migrated_url: str, redis_url: str) -> None:
     declare(cli, ALWAYS)
     inbox = write_notes(cli.directory / "inbox", 2)
-    cli.settings |= {"database_url": migrated_url, "broker_url": redis_url}
+    # killed in the middle of a run, a beat holds it until its lease ends
+    cli.settings |= {"database_url": migrated_url, "broker_url": redis_url, "lease_s": "3"}
     beats = [cli.start("beat") for _ in range(2)]
     entries = "SELECT count(*) FROM batch_entries"
     wait_until(lambda: cli.value(entries) == "2", "the first notes")
