@@ -10,10 +10,12 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface, HrmTextForCausalLM
 
 _NAME = "rows"
+# the lengths of plain products are multiples of it: the first product of a shape takes far longer than the next
+_STEP = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +53,37 @@ def use_row_attention(model: HrmTextForCausalLM) -> None:
     model.set_attn_implementation(_NAME)
 
 
-def masks(families: Sequence[Family], like: torch.Tensor) -> list[list[torch.Tensor]]:
-    """For each row, [its length, block and row]: 0 for what is seen, in the dtype and on the device of `like`."""
-    return [[_mask(row, family.num_shared).to(like) for row in family.rows] for family in families]
+def masks(families: Sequence[Family], like: torch.Tensor) -> list[list[torch.Tensor | None]]:
+    """For the block and each row of a family: 0 for what is seen, in the dtype and on the device of `like`.
+
+    [its length, block and row] for a row, and None for a block, which sees all of itself. Where attention is in plain
+    products, of the lengths that those have, and without the columns of the block.
+    """
+    make = _plain_masks if _is_plain(like) else _whole_masks
+    return [[None if mask is None else mask.to(like) for mask in make(family)] for family in families]
 
 
-def _mask(row: Row, num_shared: int) -> torch.Tensor:
+def _is_plain(like: torch.Tensor) -> bool:
+    # on a CPU three products are up to twice as fast as the fused kernel in bfloat16, and slower in float32
+    return like.device.type == "cpu" and like.dtype is torch.bfloat16
+
+
+def _whole_masks(family: Family) -> list[torch.Tensor | None]:
+    return [None, *(pad(_mask(row), (family.num_shared, 0)) for row in family.rows)]
+
+
+def _plain_masks(family: Family) -> list[torch.Tensor | None]:
+    block = torch.full((1, -family.num_shared % _STEP), -torch.inf)
+    rows = (
+        pad(_mask(row), (0, -(family.num_shared + len(row)) % _STEP), value=-torch.inf) for row in family.rows
+    )
+    return [block, *(pad(row, (0, 0, 0, -len(row) % _STEP)) for row in rows)]
+
+
+def _mask(row: Row) -> torch.Tensor:
     places = torch.arange(len(row))
     is_seen = (places < row.num_prompt) | (places <= places[:, None])
-    hidden = torch.full(is_seen.shape, -torch.inf).masked_fill_(is_seen, 0.0)
-    return torch.nn.functional.pad(hidden, (num_shared, 0))
+    return torch.full(is_seen.shape, -torch.inf).masked_fill_(is_seen, 0.0)
 
 
 def _attend(
@@ -71,42 +94,48 @@ def _attend(
     mask: None,
     *,
     families: Sequence[Family],
-    masks: Sequence[Sequence[torch.Tensor]],
+    masks: Sequence[Sequence[torch.Tensor | None]],
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """[1, heads, places, size] each -> [1, places, heads, size]."""
-    # on a CPU three products are up to twice as fast as the fused kernel in bfloat16, and slower in float32
-    is_plain = query.device.type == "cpu" and query.dtype is torch.bfloat16
-    attend = _attend_plainly if is_plain else scaled_dot_product_attention
+    attend = _attend_plainly if _is_plain(query) else scaled_dot_product_attention
     # split at once: the gradient of a slice is as large as what it was cut from
     lengths = [length for family in families for length in family.lengths]
     parts = zip(*(torch.split(each, lengths, dim=2) for each in (query, key, value)), strict=True)
     seen: list[torch.Tensor] = []
     for family, own in zip(families, masks, strict=True):
-        seen += _attend_family(attend, family, own, list(islice(parts, 1 + len(own))))
+        seen += _attend_family(attend, family, own, list(islice(parts, len(own))))
     return torch.cat(seen, dim=2).transpose(1, 2).contiguous(), None
 
 
 def _attend_family(
     attend: Callable[..., torch.Tensor],
     family: Family,
-    masks: Sequence[torch.Tensor],
+    masks: Sequence[torch.Tensor | None],
     parts: Sequence[tuple[torch.Tensor, ...]],
 ) -> list[torch.Tensor]:
     """What the block sees, and each row; `parts` are query, key and value of each of them."""
     block, *rows = parts
     if not family.num_shared:
-        return [attend(*row, mask) for row, mask in zip(rows, masks, strict=True)]
-    seen = [attend(*block)]
-    for (query, *own), mask in zip(rows, masks, strict=True):
+        return [attend(*row, mask) for row, mask in zip(rows, masks[1:], strict=True)]
+    seen = [attend(*block, masks[0])]
+    for (query, *own), mask in zip(rows, masks[1:], strict=True):
         keys, values = (torch.cat(pair, dim=2) for pair in zip(block[1:], own, strict=True))
         seen.append(attend(query, keys, values, mask))
     return seen
 
 
 def _attend_plainly(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None = None
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor
 ) -> torch.Tensor:
+    length = query.shape[2]
+    query, key, value = map(_lengthened, (query, key, value))
     scores = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(-2, -1))
-    weights = (scores if mask is None else scores.add_(mask)).softmax(-1)
-    return torch.matmul(weights, value)
+    # adding it needs no gradient of its own, and nothing in front of its columns is hidden
+    if mask.shape[1]:
+        scores.detach()[..., -mask.shape[1] :].add_(mask)
+    return torch.matmul(scores.softmax(-1), value)[:, :, :length]
+
+
+def _lengthened(part: torch.Tensor) -> torch.Tensor:
+    return pad(part, (0, 0, 0, -part.shape[2] % _STEP))

@@ -58,6 +58,7 @@ _LINE_ENDS: Final = re.compile(
     |(?<!\d)\d{{1,2}}\n(?=(?:st|nd|rd|th)[ ])
     |{_MONTH}[.,]?[ ]?\n(?=[ ]{{0,2}}(?:{_OUR_YEAR}|{_DAY}))
     |{_MONTH}[. ]{{1,2}}{_NAMED_DAY},?[ ]?\n(?=[ ,]{{0,2}}{_OUR_YEAR})
+    |(?<!\d){_DAY}[ ]{_MONTH}[.,]?[ ]?\n(?=[03-9]\d(?!\d|[:./,-]\d))
     |\d[-/]\n(?=\d)
     )""",
     re.IGNORECASE | re.VERBOSE,

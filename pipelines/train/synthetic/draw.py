@@ -11,6 +11,9 @@ from pipelines.train.synthetic.sheet import Said, Sheet
 from pipelines.train.synthetic.values import draw_value, kind_of
 from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm
 
+# the share of fields that a document lacks
+_ABSENCES = (0.0, 0.08, 0.15, 0.25, 0.4)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
@@ -59,7 +62,7 @@ def draw_plan(rng: Random, split: Split, *, drill: str = "") -> Plan:
         form=form,
         fields=fields,
         distractors=distractors,
-        absence=rng.choice((0.0, 0.08, 0.15, 0.25, 0.4)),
+        absence=rng.choice(_ABSENCES if drill not in ("list", "rows") else (0.0, 0.0, 0.0, 0.15)),
         is_opaque=names.style == "opaque",
     )
 
@@ -249,10 +252,12 @@ class _Filler:
             pairs = [self.fact(part, is_lost=is_lost) for part in field.parts]
             fact.parts = [] if is_lost else [part for part, _ in pairs]
             return fact, {part.name: value for part, (_, value) in zip(field.parts, pairs, strict=True)}
-        count = 0 if is_lost else self._rng.choice((1, 1, 2, 2, 3, 3, 4, 5, 6))
+        count = 0 if is_lost else self._rng.choice((1, 1, 2, 2, 3, 3, 4, 5, 6, 7))
         if shape == "list":
             drawn = [draw_value(field.concept.spec, self._sheet) for _ in range(count)]
             once = {self._sheet.show(each.slot): each for each in drawn}
+            # what parts the items does not stand in them
+            once = {shown: each for shown, each in once.items() if "," not in shown and " and " not in shown}
             fact.items = [each.text for each in once.values()]
             return fact, [each.slot for each in once.values()]
         return self._rows(field, fact, count)

@@ -172,40 +172,72 @@ _SUFFIXES = [
     "Holdings",
     "Partners",
     "N.V.",
+    "L.P.",
+    "Incorporated",
     "Kft.",
     "sp. z o.o.",
 ]
+
+
+_BODIES = (
+    "Institute",
+    "University",
+    "Museum",
+    "Association",
+    "Society",
+    "Hospital",
+    "Council",
+    "Foundation",
+    "Academy",
+    "Trust",
+    "Cooperative",
+    "Chamber",
+    "Library",
+    "Club",
+    "School",
+    "Union",
+)
 
 
 def company(rng: Random, *, suffix: bool | None = None) -> str:
     """A firm: owners, a coined name or two plain words, with a trade and a legal form as it comes."""
     has_suffix = rng.random() < 0.55 if suffix is None else suffix
     name = _firm(rng)
-    return f"{name} {rng.choice(_SUFFIXES)}" if has_suffix else name
+    if not has_suffix:
+        return name
+    return f"{name}{rng.choice((' ', ' ', ' ', ', '))}{rng.choice(_SUFFIXES)}"
 
 
 def _firm(rng: Random) -> str:
-    pool = pools()
-    trade = rng.choice(WORDS["trade"])
-    adjective, noun = rng.choice(WORDS["adjective"]).title(), rng.choice(WORDS["noun"]).title()
-    form = rng.randrange(9)
-    if form == 0:
-        return f"{rng.choice(pool.last)} & {rng.choice(pool.last)}"
-    if form == 1:
-        return f"{rng.choice(pool.last)} {trade}"
-    if form == 2:
-        return f"{coined(rng)} {trade}"
-    if form == 3:
-        return f"{adjective} {noun} {trade}"
-    if form == 4:
-        return f"The {adjective} {noun}"
-    if form == 5:
-        return f"{noun} & {rng.choice(WORDS['noun']).title()} {trade}"
-    if form == 6:
-        return coined(rng) + rng.choice(("", "", " Labs", " Works", "tec", ".io"))
-    if form == 7:
-        return f"{rng.choice(pool.last)}, {rng.choice(pool.last)} & {rng.choice(('Sons', 'Daughters'))}"
-    return f"{rng.choice(pool.places)[1]} {trade}"
+    return rng.choice(_FIRMS)(rng)
+
+
+def _last(rng: Random) -> str:
+    return rng.choice(pools().last)
+
+
+def _word(rng: Random, name: str) -> str:
+    """One of a list, as a part of a name."""
+    word = rng.choice(WORDS[name])
+    return word if name in ("trade", "country") else word.title()
+
+
+_FIRMS: tuple[Callable[[Random], str], ...] = (
+    lambda rng: f"{_last(rng)} & {_last(rng)}",
+    lambda rng: f"{_last(rng)} {_word(rng, 'trade')}",
+    lambda rng: f"{coined(rng)} {_word(rng, 'trade')}",
+    lambda rng: f"{_word(rng, 'adjective')} {_word(rng, 'noun')} {_word(rng, 'trade')}",
+    lambda rng: f"The {_word(rng, 'adjective')} {_word(rng, 'noun')}",
+    lambda rng: f"{_word(rng, 'noun')} & {_word(rng, 'noun')} {_word(rng, 'trade')}",
+    lambda rng: coined(rng) + rng.choice(("", "", " Labs", " Works", "tec", ".io")),
+    lambda rng: f"{_last(rng)}, {_last(rng)} & {rng.choice(('Sons', 'Daughters'))}",
+    lambda rng: f"{city(rng)} {_word(rng, 'trade')}",
+    lambda rng: f"{_word(rng, 'noun')} {_word(rng, 'noun')} {_word(rng, 'trade')} {_word(rng, 'trade')}",
+    lambda rng: f"{rng.choice(_BODIES)} of {city(rng)}",
+    lambda rng: f"The {_word(rng, 'noun')} {rng.choice(_BODIES)} for {_word(rng, 'trade')}",
+    lambda rng: f"{_word(rng, 'adjective')} {_word(rng, 'noun')} {rng.choice(_BODIES)}",
+    lambda rng: f"{coined(rng)} {_word(rng, 'trade')} ({_word(rng, 'country')})",
+)
 
 
 def city(rng: Random) -> str:

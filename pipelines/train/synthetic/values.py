@@ -7,6 +7,7 @@ from random import Random
 from pipelines.train.synthetic import pools
 from pipelines.train.synthetic.printing import draw_cents, draw_date, draw_moment
 from pipelines.train.synthetic.sheet import Sheet
+from pipelines.train.synthetic.things import skill, thing
 from pipelines.train.synthetic.words import WORDS
 from schemas.forms import Kind
 
@@ -208,4 +209,10 @@ def _listed(name: str) -> Callable[[Sheet], str]:
     return lambda sheet: sheet.rng.choice(WORDS[name])
 
 
+def _alike(name: str) -> Callable[[Sheet], str]:
+    return lambda sheet: thing(sheet.rng, WORDS[name])
+
+
 _TEXTS |= {name: _listed(name) for name in WORDS if name not in _TEXTS}
+_TEXTS |= {name: _alike(name) for name in ("product", "service", "dish", "task", "topic", "crop", "device")}
+_TEXTS["skill"] = lambda sheet: skill(sheet.rng)

@@ -223,6 +223,7 @@ def test_what_is_no_single_currency_is_refused(printed):
         ("December 11,2014", date(2014, 12, 11)),
         ("22 June 28th, 2019", date(2019, 6, 28)),
         ("20th day\nof September,\n2001", date(2001, 9, 20)),
+        ("06 JUN\n00", date(2000, 6, 6)),
         ("2018-12-05T10:00:00Z", date(2018, 12, 5)),
         ("3rd of March 2024", date(2024, 3, 3)),
         ("this 1st day of June, 2015", date(2015, 6, 1)),

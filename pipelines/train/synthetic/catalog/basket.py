@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from random import Random
 
+from pipelines.train.synthetic.things import thing
+
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
@@ -18,11 +20,9 @@ class Line:
 def draw_lines(
     rng: Random, names: tuple[str, ...], count: int, *, low: int, high: int, flat: float = 0.0
 ) -> list[Line]:
-    """Lines of different things at `low` to `high` cents each; the share `flat` has an amount alone."""
-    return [
-        _line(rng, name, low, high, is_flat=rng.random() < flat)
-        for name in rng.sample(names, min(count, len(names)))
-    ]
+    """Lines of different things like `names` at `low` to `high` cents each; the share `flat` has an amount alone."""
+    once = dict.fromkeys(thing(rng, names) for _ in range(count))
+    return [_line(rng, name, low, high, is_flat=rng.random() < flat) for name in once]
 
 
 def _line(rng: Random, name: str, low: int, high: int, *, is_flat: bool) -> Line:

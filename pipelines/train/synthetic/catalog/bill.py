@@ -77,9 +77,6 @@ class Bill:
     def _row(self, line: Line) -> Row:
         sheet = self.sheet
         name = line.name[0].upper() + line.name[1:] if self.is_capitalised else line.name
-        if self.rng.random() < 0.2:
-            extra = self.rng.choice((*WORDS["bill extra"], f", {pools.city(self.rng)}"))
-            name += extra if extra.startswith(",") else f" {extra}"
         count = quantity(line, sheet.style.point)
         return Row(
             line=line,

@@ -5,6 +5,7 @@ from typing import Any
 
 from pipelines.train.synthetic import pools
 from pipelines.train.synthetic.sheet import Said, Sheet
+from pipelines.train.synthetic.things import skill
 from pipelines.train.synthetic.words import WORDS
 
 _MODES = ("onsite", "hybrid", "remote")
@@ -27,8 +28,8 @@ class Position:
             sheet.put(_place(rng)) if rng.random() < (0.35 if mode.value == "remote" else 0.85) else ""
         )
         self.pay, low, high = self._pay()
-        names = rng.sample(WORDS["skill"], rng.choice((1, 2, 2, 3, 3, 4, 5, 6)))
-        self.skills = [sheet.put(pools.coined(rng) if rng.random() < 0.08 else name) for name in names]
+        names = dict.fromkeys(skill(rng) for _ in range(rng.choice((1, 2, 2, 3, 3, 4, 5, 6))))
+        self.skills = [sheet.put(name) for name in names]
         self.record: dict[str, Any] = {
             "title": self.title,
             "company": self.company or None,

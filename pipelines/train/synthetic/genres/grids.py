@@ -26,6 +26,8 @@ def grid(
 ) -> list[str]:
     """The lines of a table; cells that are empty stay empty."""
     cells = [header, *rows] if with_header else rows
+    if style == "commas" and any("," in sheet.show(cell) for row in cells for cell in row):
+        style = "semicolons"
     if style == "aligned":
         return _aligned(sheet, cells)
     if style == "markdown":

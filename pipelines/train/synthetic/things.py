@@ -1,0 +1,135 @@
+"""What is bought, done or known, put together from parts: there must be too many to be learned by heart."""
+
+from collections.abc import Callable
+from random import Random
+
+from pipelines.train.synthetic.pools import city, coined, person, pools
+from pipelines.train.synthetic.words import WORDS
+
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October")
+_PER = ("hour", "day", "night", "person", "visit", "month", "metre", "piece", "page", "seat", "load")
+_PACKED = ("pack of {}", "set of {}", "box of {}", "{} pcs", "{} pieces", "{}-pack", "{} per carton")
+_SIDES = ("left", "right", "upper", "front", "rear", "ground floor", "2nd floor", "east wing", "workshop")
+_HOW = (
+    "flat rate",
+    "fixed price",
+    "net",
+    "used",
+    "spare",
+    "express",
+    "on site",
+    "by hand",
+    "as agreed",
+    "as quoted",
+)
+_ROLES = ("assistant", "technician", "driver", "foreman", "apprentice", "operator", "guide", "inspector")
+_DOING = ("delivery", "repair", "rental", "cleaning", "fitting", "disposal", "storage", "survey", "service")
+_KNOWING = (
+    "{} maintenance",
+    "{} design",
+    "{} administration",
+    "{} certificate",
+    "{} licence",
+    "{} handling",
+    "{} planning",
+    "basic {}",
+    "advanced {}",
+    "{} basics",
+    "{} level {n}",
+    "{} {n}",
+)
+
+
+def thing(rng: Random, heads: tuple[str, ...]) -> str:
+    """One of `heads`, or a like name that no list holds; often with a make, a measure, a purpose or a comma."""
+    name = _head(rng, heads)
+    for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
+        name = _more(rng, name)
+    return name
+
+
+def skill(rng: Random) -> str:
+    """Something that somebody knows or holds."""
+    form = rng.random()
+    if form < 0.55:
+        return rng.choice(WORDS["skill"])
+    if form < 0.65:
+        return coined(rng) + rng.choice(("", "", ".js", "SQL", " Pro", " Cloud"))
+    if form < 0.72:
+        return "".join(rng.choices("ABCDEFGHIKLMNOPRSTUVWX", k=rng.randint(2, 5)))
+    what = rng.choice(
+        WORDS[rng.choice(("device", "material", "crop", "animal", "noun", "language", "subject"))]
+    )
+    return rng.choice(_KNOWING).format(what, n=rng.randint(1, 5))
+
+
+def _head(rng: Random, heads: tuple[str, ...]) -> str:
+    form = rng.random()
+    if form < 0.5:
+        return rng.choice(heads)
+    if form < 0.62:
+        return f"{rng.choice(WORDS['noun'])} {rng.choice(_DOING)}"
+    if form < 0.74:
+        return f"{rng.choice(WORDS['material'])} {rng.choice(WORDS['noun'])}"
+    if form < 0.82:
+        return f"{coined(rng).lower()} {rng.choice(WORDS['noun'])}"
+    if form < 0.9:
+        return f"{rng.choice(WORDS['adjective'])} {rng.choice(heads)}"
+    return rng.choice((rng.choice(WORDS["noun"]), rng.choice(_ROLES), rng.choice(_DOING)))
+
+
+def _measure(rng: Random) -> str:
+    unit = rng.choice(WORDS["unit"])
+    form = rng.random()
+    if form < 0.4:
+        return f"{rng.randint(2, 900)}{rng.choice((' ', ''))}{unit}"
+    if form < 0.7:
+        return f"{rng.randint(2, 400)}{rng.choice((' x ', 'x'))}{rng.randint(2, 400)} {rng.choice(('mm', 'cm', 'm'))}"
+    return f"{rng.randint(1, 40)}.{rng.randint(1, 9)} {unit}"
+
+
+# what may stand before a name, behind a comma, and behind it
+_BEFORE: tuple[Callable[[Random], str], ...] = (
+    coined,
+    _measure,
+    lambda rng: rng.choice(WORDS["colour"]),
+    lambda rng: rng.choice(WORDS["material"]),
+    lambda rng: rng.choice(WORDS["nationality"]),
+    lambda rng: rng.choice(WORDS["device"]),
+)
+_BEHIND_COMMA: tuple[Callable[[Random], str], ...] = (
+    city,
+    _measure,
+    lambda rng: rng.choice(WORDS["colour"]),
+    lambda rng: rng.choice(WORDS["material"]),
+    lambda rng: rng.choice(WORDS["noun"]),
+    lambda rng: rng.choice(_PACKED).format(rng.choice((2, 3, 4, 6, 10, 12, 24, 50))),
+    lambda rng: f"per {rng.choice(_PER)}",
+    lambda rng: rng.choice(_HOW),
+    lambda rng: rng.choice(_SIDES),
+    lambda rng: f"{rng.choice(pools().last)} {rng.choice(('site', 'house', 'office', 'works', 'store'))}",
+)
+_BEHIND: tuple[Callable[[Random], str], ...] = (
+    _measure,
+    lambda rng: f"for {rng.choice(WORDS['room'])}",
+    lambda rng: f"for {rng.choice(WORDS['event'])}",
+    lambda rng: f"for {person(rng)}",
+    lambda rng: f"with {rng.choice(WORDS['material'])} {rng.choice(WORDS['noun'])}",
+    lambda rng: f"and {rng.choice(WORDS['noun'])}",
+    lambda rng: f"and {rng.choice(_DOING)}",
+    lambda rng: f"no. {rng.randint(1, 99)}",
+    lambda rng: f"({rng.choice(_HOW)})",
+    lambda rng: f"({rng.choice(_PACKED).format(rng.randint(2, 50))})",
+    lambda rng: f"- {rng.choice(_MONTHS)}",
+    lambda rng: f"{rng.choice(_MONTHS)} {rng.randint(2004, 2025)}",
+    lambda rng: f"{rng.choice('ABCDEFGHKLMNPRSTX')}{rng.choice(('', '-'))}{rng.randint(2, 900)}",
+)
+
+
+def _more(rng: Random, name: str) -> str:
+    form = rng.random()
+    if form < 0.2:
+        return f"{rng.choice(_BEFORE)(rng)} {name}"
+    if form < 0.6:
+        return f"{name}, {rng.choice(_BEHIND_COMMA)(rng)}"
+    return f"{name} {rng.choice(_BEHIND)(rng)}"
