@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from llguidance import LLMatcher, LLTokenizer
 from pipelines.train.synthetic import RECIPES, Recipe, Sample, preview, sample, samples
 from pipelines.train.synthetic.domains import HELD_BACK_NAMES
 from pipelines.train.synthetic.page import Split
+from pipelines.train.synthetic.pools import company
 from pipelines.train.synthetic.samples import MAX_EXAMPLES
+from pipelines.train.synthetic.things import skill, thing
 from pipelines.train.synthetic.words import WORDS
 from schemas.candidates import candidates
 from schemas.errors import ConversionError
@@ -213,6 +216,27 @@ def test_the_catalog_is_not_in_the_data() -> None:
     names |= {party for record in records for party in record.get("parties", [])}
     assert len(names) > 40
     assert {name for name in names if name.casefold() in texts} == set()
+
+
+def test_names_of_things_are_too_many_to_learn() -> None:
+    rng = Random(1)
+    for draw in (lambda: thing(rng, WORDS["product"]), lambda: skill(rng), lambda: company(rng)):
+        names = [draw() for _ in range(1000)]
+        assert len(set(names)) > 450
+        assert all(name == " ".join(name.split()) for name in names)
+
+
+def test_what_parts_the_items_of_a_list_does_not_stand_in_them() -> None:
+    lists = [
+        value
+        for made in drawn("train", "finish", 60, seed=4)
+        if made.name.startswith("drill")
+        for _, record in pairs(made)
+        for value in record.values()
+        if isinstance(value, list)
+    ]
+    texts = [item for value in lists for item in value if isinstance(item, str)]
+    assert texts and not [text for text in texts if ", " in text or " and " in text]
 
 
 def test_field_names_are_many() -> None:
