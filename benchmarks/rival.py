@@ -11,6 +11,7 @@ from transformers import LogitsProcessor, LogitsProcessorList
 from workers.engine import grammar
 from workers.engine.checkpoint import Loaded
 from workers.engine.protocol import Request
+from workers.engine.repeats import Repeats
 from workers.engine.special_tokens import END_OF_ANSWER, PADDING
 
 
@@ -29,6 +30,8 @@ class _Masks(LogitsProcessor):
 
     def __init__(self, loaded: Loaded, requests: Sequence[Request], given: Sequence[Sequence[int]]) -> None:
         self._size = loaded.tokenizer.size
+        self._token_bytes = loaded.tokenizer.token_bytes
+        self._repeats = [Repeats(request) for request in requests]
         self._end = loaded.tokenizer.special(END_OF_ANSWER)
         tokenizer = loaded.tokenizer.for_grammar
         texts = [grammar.build(request.form, request.document) for request in requests]
@@ -43,6 +46,7 @@ class _Masks(LogitsProcessor):
             for row, token in enumerate(input_ids[:, -1].tolist()):
                 if not self._has_ended(row):
                     self._matchers[row].consume_token(token)
+                    self._repeats[row].write(self._token_bytes(token))
                     self.answers[row].append(token)
         self._is_first = False
         allowed = torch.zeros(scores.shape, dtype=torch.bool)
@@ -54,10 +58,11 @@ class _Masks(LogitsProcessor):
                 mask = np.unpackbits(packed, count=self._size, bitorder="little").astype(np.bool_)
                 allowed[row, : self._size] = torch.from_numpy(mask)
         masked = scores.masked_fill(~allowed.to(scores.device), -torch.inf)
-        for row, given in enumerate(self._given):
-            place = len(self.answers[row])
-            if place < len(given) and not self._has_ended(row):
-                masked[row, given[place]] = torch.inf
+        for row, answer in enumerate(self.answers):
+            if not self._has_ended(row):
+                given = self._given[row][len(answer) :] if self._given else ()
+                chosen = given[0] if given else self._repeats[row].likeliest(masked[row], self._token_bytes)
+                masked[row, chosen] = torch.inf
         return masked
 
     def _has_ended(self, row: int) -> bool:

@@ -32,6 +32,8 @@ class Kind(StrEnum):
 VERBATIM = frozenset(
     {Kind.TEXT, Kind.DATE, Kind.DATETIME, Kind.DECIMAL, Kind.INTEGER, Kind.FLOAT, Kind.CURRENCY}
 )
+# kinds of which equal values at two places are two
+MEASURES = frozenset({Kind.DECIMAL, Kind.INTEGER, Kind.FLOAT, Kind.DATE, Kind.DATETIME})
 _OF_TEXT = VERBATIM | {Kind.INFERRED}
 
 

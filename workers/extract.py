@@ -13,15 +13,19 @@ from typing import Any, NamedTuple
 
 from schemas.base import Schema, Step
 from schemas.errors import GleanerError, PromptError, TerminalError
+from schemas.forms import path_text
 from schemas.validate import Fault, Validated, to_record, wire_faults
 from schemas.wire import dump
 from workers.confidence import field_confidences
 from workers.engine.protocol import Completion, Engine, Finish, Request
+from workers.engine.repeats import without_repeats
 from workers.ground import Evidence, State, ground
 from workers.merge import Part, join, merge
 from workers.metrics import count_completions, stage
 from workers.prompt import Envelope, Prompt, Prompter
 from workers.window import Window, cut
+
+_ENDED = "the model began to write items again, and the list was ended there: see whether it is whole"
 
 
 class Outcome(StrEnum):
@@ -239,10 +243,13 @@ class Extractor:
         if faults:
             return None, faults
         confidences = field_confidences(record, completion.tokens)
+        record, ended = without_repeats(self.asked.form, record, window.text)
         evidence = ground(
             self.asked.form, record, window.text, offset=window.start, confidence=confidences.__getitem__
         )
-        return Part(record=record, evidence=evidence), []
+        return Part(record=record, evidence=evidence), [
+            Fault(path=path_text(path), message=_ENDED) for path in ended
+        ]
 
     def _judge(self, merged: Part | None, faults: list[Fault], draft: Extraction) -> Extraction:
         if merged is None:

@@ -4,12 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm, Path
+from schemas.forms import MEASURES, Form, Leaf, ListForm, ObjectForm, Path
 from schemas.locate import Span, collapse
 from workers.ground import Evidence
-
-# kinds of which equal values at two places are two
-MEASURES = frozenset({Kind.DECIMAL, Kind.INTEGER, Kind.FLOAT, Kind.DATE, Kind.DATETIME})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +22,9 @@ def merge(form: ObjectForm, parts: Sequence[Part]) -> Part:
 
     Single values: the one of highest confidence that is not null. Lists: one after the other, without
     what two windows saw at the same place, or texts and choices that another window saw already: a party
-    named on every page is one, a price printed twice is two. Of one window, an item is left out if it says what one
-    before it says, and copies it from the same places: the model said it again.
+    named on every page is one, a price printed twice is two. Items of one window are never joined.
     """
-    if len(parts) == 1 and not _has_equal_items(parts[0].record):
+    if len(parts) == 1:
         return parts[0]
     finds = [
         _Find(part.record, (), {item.path: item for item in part.evidence}, window)
@@ -98,9 +94,6 @@ def _distinct_items(form: Form, lists: Sequence[_Find]) -> list[list[_Find]]:
     for found in lists:
         for index in range(len(found.value)):
             item = found.child(index)
-            equal = (before for before in range(index) if found.value[before] == item.value)
-            if any(_is_of_same_places(form, item, found.child(before)) for before in equal):
-                continue
             marks = _marks(form, item)
             near = [group for mark in marks for group in marked.get(mark, ())]
             group = next((group for group in near if _is_one(form, item, group)), None)
@@ -110,18 +103,6 @@ def _distinct_items(form: Form, lists: Sequence[_Find]) -> list[list[_Find]]:
             for mark in marks:
                 marked.setdefault(mark, []).append(group)
     return groups
-
-
-def _has_equal_items(value: Any) -> bool:
-    if isinstance(value, list):
-        return any(item in value[:index] or _has_equal_items(item) for index, item in enumerate(value))
-    return isinstance(value, dict) and any(map(_has_equal_items, value.values()))
-
-
-def _is_of_same_places(form: Form, item: _Find, other: _Find) -> bool:
-    """Whether all that two items copy, which is something, is copied from the same places."""
-    places = _places_of_all(form, item)
-    return bool(places) and places == _places_of_all(form, other)
 
 
 def _marks(form: Form, item: _Find) -> set[object]:
@@ -148,19 +129,14 @@ def _is_one(form: Form, item: _Find, group: Sequence[_Find]) -> bool:
 
 def _places(form: Form, item: _Find) -> dict[Path, Span]:
     """Where the copied values of an item stand, by path within it; of inner lists only if there is nothing else."""
-    places = _places_of_all(form, item)
-    plain = {path: span for path, span in places.items() if all(isinstance(key, str) for key in path)}
-    return plain or places
-
-
-def _places_of_all(form: Form, item: _Find) -> dict[Path, Span]:
-    """Where the copied values of an item stand, by path within it."""
     depth = len(item.path)
-    return {
+    places = {
         path[depth:]: (found.start, found.end)
         for path, leaf in _leaves(form, item.value, item.path)
         if leaf.is_verbatim and (found := item.evidence[path]).start is not None and found.end is not None
     }
+    plain = {path: span for path, span in places.items() if all(isinstance(key, str) for key in path)}
+    return plain or places
 
 
 def _leaves(form: Form, value: Any, path: Path) -> Iterator[tuple[Path, Leaf]]:

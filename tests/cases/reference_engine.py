@@ -9,6 +9,7 @@ from tests.cases.reference_forward import Batch
 from workers.engine import grammar
 from workers.engine.checkpoint import Loaded
 from workers.engine.protocol import Request
+from workers.engine.repeats import Repeats
 
 # (token, logarithm of its probability among the allowed ones)
 Answer = list[tuple[int, float]]
@@ -29,7 +30,8 @@ class _Row:
     def __init__(self, loaded: Loaded, request: Request) -> None:
         self.answer: Answer = []
         self._max_new_tokens = request.max_new_tokens
-        self._size = loaded.tokenizer.size
+        self._tokenizer = loaded.tokenizer
+        self._repeats = Repeats(request)
         text = grammar.build(request.form, request.document)
         self._matcher = grammar.matcher(text, loaded.tokenizer.for_grammar)
 
@@ -39,11 +41,12 @@ class _Row:
 
     def choose(self, logits: torch.Tensor) -> None:
         packed = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
-        mask = np.unpackbits(packed, count=self._size, bitorder="little").astype(np.bool_)
-        allowed = logits[: self._size].masked_fill(~torch.from_numpy(mask), -torch.inf)
-        token = int(allowed.argmax())
+        mask = np.unpackbits(packed, count=self._tokenizer.size, bitorder="little").astype(np.bool_)
+        allowed = logits[: self._tokenizer.size].masked_fill(~torch.from_numpy(mask), -torch.inf)
+        token = self._repeats.likeliest(allowed, self._tokenizer.token_bytes)
         self.answer.append((token, float(allowed.log_softmax(dim=0)[token])))
         self._matcher.consume_token(token)
+        self._repeats.write(self._tokenizer.token_bytes(token))
 
 
 def _together(loaded: Loaded, requests: Sequence[Request]) -> list[Answer]:

@@ -8,6 +8,7 @@ import torch
 from workers.engine import grammar
 from workers.engine.checkpoint import Loaded
 from workers.engine.protocol import Request
+from workers.engine.repeats import Repeats
 
 
 def mask_of(num_shared: int, num_prompt: int, length: int) -> torch.Tensor:
@@ -26,12 +27,14 @@ def is_greedy(loaded: Loaded, request: Request, answer: Sequence[int], tolerance
     logits = loaded.model(input_ids=tokens, attention_mask=mask, use_cache=False).logits[0]
     scores = logits[len(request.prompt) - 1 : -1, : loaded.tokenizer.size]
     text = grammar.build(request.form, request.document)
-    matcher = grammar.matcher(text, loaded.tokenizer.for_grammar)
+    matcher, repeats = grammar.matcher(text, loaded.tokenizer.for_grammar), Repeats(request)
+    token_bytes = loaded.tokenizer.token_bytes
     for token, scored in zip(answer, scores, strict=True):
         packed = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
         allowed = np.unpackbits(packed, count=loaded.tokenizer.size, bitorder="little").astype(np.bool_)
         best = scored.masked_fill(~torch.from_numpy(allowed), -torch.inf)
-        if best[token] < best.max() - tolerance:
+        if best[token] < best[repeats.likeliest(best, token_bytes)] - tolerance:
             return False
         matcher.consume_token(token)
+        repeats.write(token_bytes(token))
     return True

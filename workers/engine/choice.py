@@ -11,6 +11,7 @@ import torch
 from schemas.errors import GrammarError
 from workers.engine import grammar
 from workers.engine.protocol import Request
+from workers.engine.repeats import Repeats
 from workers.engine.tokenizer import PlainTokenizer
 
 # A probability among all tokens above e**-0.001 cannot be more than 0.001 (in logarithms) too low.
@@ -46,7 +47,8 @@ class Chooser:
         self.printed = grammar.printed_in(request.document)
         text = grammar.build(request.form, request.document, self.printed)
         self._matcher = grammar.matcher(text, tokenizer.for_grammar)
-        self._size = tokenizer.size
+        self._tokenizer = tokenizer
+        self._repeats = Repeats(request)
         self.num_masks = 0
 
     def forced(self) -> list[int]:
@@ -59,12 +61,16 @@ class Chooser:
         return tokens
 
     def choose(self, scores: Scores, index: int) -> tuple[int, float]:
-        """The likeliest allowed token, and the logarithm of its probability among the allowed (see CERTAIN)."""
+        """The likeliest allowed token that goes on with no list that is to end (see Repeats).
+
+        With it, the logarithm of its probability among all that the grammar allows (see CERTAIN).
+        """
         token, logprob = scores.tokens[index], scores.logprobs[index]
-        if logprob >= CERTAIN and self._matcher.validate_tokens([token]) == 1:
+        is_sure = logprob >= CERTAIN and self._matcher.validate_tokens([token]) == 1
+        if is_sure and not self._repeats.refuses(self._tokenizer.token_bytes(token)):
             return token, logprob
         allowed = scores.logits[index].masked_fill(~self._mask(scores.logits), -torch.inf)
-        token = int(allowed.argmax())
+        token = self._repeats.likeliest(allowed, self._tokenizer.token_bytes)
         return token, float(allowed.log_softmax(dim=0)[token])
 
     def takes(self, token: int) -> bool:
@@ -75,6 +81,7 @@ class Chooser:
     def take(self, token: int) -> bool:
         """Write a token; whether the answer is whole."""
         self._matcher.consume_token(token)
+        self._repeats.write(self._tokenizer.token_bytes(token))
         grammar.raise_if_broken(self._matcher)
         whole: bool = self._matcher.is_stopped()
         return whole
@@ -83,7 +90,7 @@ class Chooser:
         """Which tokens may come next, [vocabulary]."""
         self.num_masks += 1
         packed = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
-        mask = np.unpackbits(packed, count=self._size, bitorder="little").astype(np.bool_)
+        mask = np.unpackbits(packed, count=self._tokenizer.size, bitorder="little").astype(np.bool_)
         grammar.raise_if_broken(self._matcher)
         if not mask.any():
             raise GrammarError("The grammar of the request came to a dead end.")

@@ -51,15 +51,20 @@ class Outline:
 
     def read(self, answer: bytes) -> Iterator[tuple[Slot, bytes]]:
         """Go on in the answer, of which more is known than before; the values passed, and the lists entered."""
+        for part, start in self.steps(answer):
+            if isinstance(part, Slot) and not isinstance(part.form, ObjectForm):
+                yield part, answer[start : self.position]
+
+    def steps(self, answer: bytes) -> Iterator[tuple["Part", int]]:
+        """Go on in the answer; the parts passed, and where each began."""
         while self.todo:
             part, rest = self.todo
             taken = _take(part, rest, answer, self.position)
             if taken is None:
                 return
-            self.todo, end = taken
-            if isinstance(part, Slot) and not isinstance(part.form, ObjectForm):
-                yield part, answer[self.position : end]
-            self.position = end
+            start = self.position
+            self.todo, self.position = taken
+            yield part, start
 
 
 def then(parts: tuple[Part, ...], rest: Todo) -> Todo:

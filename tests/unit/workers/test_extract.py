@@ -150,6 +150,15 @@ def test_a_missing_value_goes_to_review_at_its_path() -> None:
     assert [item.state for item in extraction.evidence] == [State.ABSENT]
 
 
+def test_a_list_that_was_ended_is_to_be_looked_at_and_keeps_what_was_read() -> None:
+    extraction = one([note(names=["Ann", "Bob", "Ann"])], "Ann and Bob")
+    assert extraction.outcome is Outcome.REVIEW
+    assert extraction.wire_record and extraction.wire_record["names"] == ["Ann", "Bob"]
+    assert extraction.validated and extraction.validated.record
+    ((path, message),) = faults(extraction)
+    assert path == "names" and "ended there" in message
+
+
 def test_an_answer_that_was_cut_off_is_truncated_and_nothing_is_guessed() -> None:
     answer = note(title="Offer", names=["Offer"] * 20)
     extraction = one([answer], "Offer", max_answer_tokens=100)
