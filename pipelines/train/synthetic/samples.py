@@ -105,13 +105,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         # for a model that copies already: row after row, the catalog most of the time, prompts as long as its own
         "finish": Recipe(
             shares={
-                "rows": 6.0,
-                "random": 2.0,
-                "receipt": 1.5,
-                "invoice": 2.2,
-                "support_ticket": 1.2,
-                "job_posting": 1.6,
-                "nda": 1.5,
+                "rows": 4.5,
+                "random": 2.5,
+                "receipt": 1.2,
+                "invoice": 3.0,
+                "support_ticket": 1.4,
+                "job_posting": 2.4,
+                "nda": 2.2,
             },
             sizes={1_500: 4.0, 3_000: 3.0, 6_000: 2.0, 10_000: 0.7},
         ),

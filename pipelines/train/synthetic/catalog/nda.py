@@ -81,6 +81,7 @@ class _Agreement:
         self.term = sheet.put(_length(rng)) if rng.random() < 0.7 else ""
         # the day stands above, or below where it is signed
         self.dated_above = dice.random() < 0.8
+        self.is_bold = dice.random() < 0.12
 
     def _names(self) -> list[str]:
         rng = self.rng
@@ -102,7 +103,8 @@ class _Agreement:
         who = listed(described, ", " if "\n" not in joint else "\n", joint)
         opening = dice.choice(WORDS["nda dated" if self.dated_above else "nda undated"])
         exhibit = f"EX-{rng.randint(2, 99)}.{rng.randint(1, 40)}\n" if rng.random() < 0.25 else ""
-        text = opening.format(date=self.date, who=who, title=title.title())
+        other = self.sheet.style.date(draw_date(rng))
+        text = opening.format(date=self.date, who=who, title=title.title(), other=other)
         return _Section(f"{exhibit}{title}\n{text}", self.parties)
 
     def _described(self, slot: str, number: int) -> str:
@@ -113,16 +115,21 @@ class _Agreement:
         tail = f' ("{alias}")' if rng.random() < 0.5 else f' (the "{alias}")' if rng.random() < 0.4 else ""
         if self.names[number].split()[-1].isalpha() and rng.random() < 0.2:
             return f"{slot} of {pools.city(rng)}{tail}"
+        kind = f"a {rng.choice(WORDS['us state'])} {rng.choice(WORDS['firm kind'])}"
+        seat = f"having its {rng.choice(WORDS['nda seat'])} at {pools.address(rng)}"
         place = rng.choice(
             (
-                f", a {rng.choice(WORDS['us state'])} {rng.choice(WORDS['firm kind'])}",
-                f", having its office at {pools.address(rng)}",
                 "",
+                "",
+                f", {kind}",
+                f", {seat}",
+                f", {kind} {seat}",
+                f", {kind}, {seat}",
                 f", {pools.address(rng)}",
-                "",
             )
         )
-        return f"{slot}{place}{tail}"
+        name = f"**{slot}**" if self.is_bold else slot
+        return f"{name}{place}{tail}"
 
     def recitals(self) -> _Section:
         """Why the parties speak, with days that are not the day of the agreement."""
