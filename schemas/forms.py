@@ -47,6 +47,8 @@ class Leaf:
     description: str = ""
     # the most code points the model may write
     max_length: int = 200
+    # what a TEXT has to match, as pydantic has it; in a version as a part of the record's schema
+    pattern: str = field(default="", repr=False)
     # what a CHOICE is chosen among
     choices: tuple[str, ...] = ()
     # 03/04/2024 is the third of April

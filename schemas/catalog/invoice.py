@@ -23,7 +23,7 @@ class Invoice(ExtractionSchema):
 
     settings: ClassVar[SchemaSettings] = SchemaSettings(day_first=True)
 
-    invoice_number: str = Field(description="the number the supplier gave this invoice")
+    invoice_number: str = Field(description="the number the supplier gave this invoice", pattern=r"\d")
     supplier_name: str = Field(description="who sends the bill")
     customer_name: str | None = Field(description="who has to pay")
     issue_date: date = Field(description="the day the invoice was written")

@@ -1,6 +1,6 @@
 """The support ticket schema."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -14,8 +14,10 @@ class SupportTicket(ExtractionSchema):
     """A customer's message to a help desk."""
 
     customer_name: str | None = Field(description="who writes, or for whom it is written")
-    customer_email: str | None = Field(description="the customer's e-mail address")
+    customer_email: str | None = Field(
+        description="the customer's e-mail address", pattern=r"^[\w.+-]+@[\w-]+(\.[\w-]+)+$"
+    )
     product: str | None = Field(description="the product it is about")
     category: Category = Field(description="what kind of help is wanted")
     priority: Priority = Field(description="how soon it needs an answer, by what the customer says")
-    order_numbers: list[str] = Field(description="every order number named")
+    order_numbers: list[Annotated[str, Field(pattern=r"\d")]] = Field(description="every order number named")

@@ -5,7 +5,10 @@ be intersected with `&`; `%regex {"substring_chunks": [...]}` is every run of ne
 """
 
 import json
+import re
 from collections.abc import Callable
+from functools import lru_cache
+from zlib import crc32
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
@@ -150,7 +153,7 @@ class _Builder:
         # escaped part by part, so that no escape is split
         chunks = {"substring_chunks": [_json(part)[1:-1] for part in parts]}
         self._define("DOCUMENT", "%regex " + json.dumps(chunks))
-        return _quoted(f"DOCUMENT & {_bounded(_CHARACTER, form.max_length)}")
+        return _quoted(f"DOCUMENT & {_bounded(_CHARACTER, form.max_length)}{_matching(form.pattern)}")
 
     def _define(self, name: str, body: str) -> str:
         self._definitions.setdefault(name, body)
@@ -160,9 +163,33 @@ class _Builder:
 _NULL = '"null"'
 
 
+@lru_cache
+def _matching(pattern: str) -> str:
+    """What holds a text to its pattern; nothing if the grammar cannot express it, and validation alone refuses."""
+    if not pattern or _has_open_choice(pattern):
+        return ""
+    start = "" if pattern.startswith("^") else "(?s:.*)"
+    end = "" if pattern.endswith("$") and not pattern.endswith("\\$") else "(?s:.*)"
+    inner = pattern.removeprefix("^").removesuffix("$" if not end else "").replace("/", "\\/")
+    # the record has one blank where a line was broken, which is written as an escape
+    escaped = r"|(?s:.*)\\(?s:.*)" if " " in pattern or r"\s" in pattern else ""
+    expression = f"/{start}(?:{inner}){end}{escaped}/"
+    refused = LLMatcher(LLTokenizer("byte"), f"start: {expression}", log_level=0).is_error()
+    return "" if refused else f" & {expression}"
+
+
+def _has_open_choice(pattern: str) -> bool:
+    """Whether a `|` stands outside all parentheses, so that marks of start and end are those of one side alone."""
+    bare = re.sub(r"\\.|\[\^?\]?[^\]]*\]", "", pattern)
+    while (rest := re.sub(r"\([^()]*\)", "", bare)) != bare:
+        bare = rest
+    return "|" in bare
+
+
 def copied_name(leaf: Leaf) -> str:
     """One for all leaves that may copy the same."""
-    return f"{leaf.kind.upper()}_{leaf.max_length}_{leaf.day_first:d}{leaf.decimal_comma:d}"
+    pattern = f"_{crc32(leaf.pattern.encode()):08X}" if leaf.pattern else ""
+    return f"{leaf.kind.upper()}_{leaf.max_length}_{leaf.day_first:d}{leaf.decimal_comma:d}{pattern}"
 
 
 def _json(text: str) -> str:

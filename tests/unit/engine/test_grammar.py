@@ -213,6 +213,28 @@ def test_what_is_allowed(kind: Kind, document: str, value: str | None, expected:
     assert accepts(one(kind), document, wire.dump({"a": value})) is expected
 
 
+@pytest.mark.parametrize(
+    ("pattern", "document", "value", "expected"),
+    [
+        (r"^[\w.]+@[\w.]+$", "Ann <ann.b@x.example>", "ann.b@x.example", True),
+        (r"^[\w.]+@[\w.]+$", "Ann <ann.b@x.example>", "Ann", False),
+        (r"^[\w.]+@[\w.]+$", "Ann <ann.b@x.example>", "<ann.b@x.example>", False),
+        (r"^[\w.]+@[\w.]+$", "Ann", None, True),
+        (r"\d{3}", "No. 123 of 4", "No. 123", True),
+        (r"\d{3}", "No. 123 of 4", "4", False),
+        (r"^(a|b)/\d$", "a/1 c/1", "a/1", True),
+        (r"^(a|b)/\d$", "a/1 c/1", "c/1", False),
+        (r"^No \d$", "No\n5 or 6", "No\n5", True),
+        (r"^No \d$", "No\n5 or 6", "or 6", False),
+        # what the grammar cannot express is left to validation
+        (r"^a|b$", "c b a", "c", True),
+        (r"(?=a)\w+", "c", "c", True),
+    ],
+)
+def test_a_text_matches_its_pattern(pattern: str, document: str, value: str | None, expected: bool) -> None:
+    assert accepts(one(Kind.TEXT, pattern=pattern), document, wire.dump({"a": value})) is expected
+
+
 def test_the_length_is_bounded_in_code_points() -> None:
     document = "漢字\n" * 30
     assert accepts(one(Kind.TEXT, max_length=5), document, wire.dump({"a": "漢字\n漢字"}))

@@ -181,7 +181,12 @@ def test_what_is_printed_of_a_currency_may_be_longer_than_its_code() -> None:
 def test_other_constraints_change_nothing() -> None:
     assert form(Decimal, ge=0, decimal_places=2) == SCALARS[Decimal]
     assert form(conint(ge=1)) == SCALARS[int]
-    assert form(str, pattern="^[A-Z]+$", min_length=2) == SCALARS[str]
+    assert form(str, min_length=2) == SCALARS[str]
+
+
+def test_a_text_is_written_by_its_pattern() -> None:
+    assert form(str, pattern="^[A-Z]+$").pattern == "^[A-Z]+$"
+    assert form(list[Annotated[str, Field(pattern="A")]]).item.pattern == "A"
 
 
 DATES = [
