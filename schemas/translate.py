@@ -169,9 +169,10 @@ def _scalar(kind: Kind, metadata: tuple[Any, ...], place: _Place, *, nullable: b
         kind = Kind.INFERRED
     if kind is Kind.TEXT and any(isinstance(m, CurrencyCode) for m in metadata):
         kind = Kind.CURRENCY
+    patterns = list(_patterns(metadata, place))
     return Leaf(
         kind=kind,
-        pattern=_pattern(metadata, place) if kind is Kind.TEXT else "",
+        pattern=patterns[0] if patterns and kind is Kind.TEXT else "",
         nullable=nullable,
         # what is printed of a number, date or currency may be longer than what the record holds
         max_length=_most(metadata, MAX_LENGTH[kind]) if kind in MAX_LENGTH else TYPED_MAX_LENGTH,
@@ -211,16 +212,15 @@ def _check_units(fields: dict[str, Form], place: _Place) -> None:
             )
 
 
-def _pattern(metadata: Iterable[Any], place: _Place) -> str:
-    pattern = next((item.pattern for item in metadata if getattr(item, "pattern", None)), "")
-    try:
-        re.compile(pattern)
-    except re.error as exc:
-        # pydantic's own engine takes more, but the record's JSON Schema is checked with Python's
-        raise place.refuse(
-            f"pattern {pattern!r} is not one for Python's re: {exc}", "Write it without such escapes."
-        ) from exc
-    return str(pattern)
+def _patterns(metadata: Iterable[Any], place: _Place) -> Iterator[str]:
+    for pattern in filter(None, (getattr(item, "pattern", None) for item in metadata)):
+        try:
+            yield re.compile(pattern).pattern
+        except re.error as exc:
+            # pydantic's own engine takes more, but the record's JSON Schema is checked with Python's
+            raise place.refuse(
+                f"pattern {pattern!r} is not one for Python's re: {exc}", "Write it without such escapes."
+            ) from exc
 
 
 def _unknown(annotation: Any, place: _Place) -> SchemaDefinitionError:
