@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 from schemas.base import Schema, Step
 from schemas.errors import GleanerError, PromptError, TerminalError
 from schemas.forms import path_text
+from schemas.repeats import without_repeats
 from schemas.validate import Fault, Validated, to_record, wire_faults
 from schemas.wire import dump
 from workers.confidence import field_confidences
 from workers.engine.protocol import Completion, Engine, Finish, Request
-from workers.engine.repeats import without_repeats
 from workers.ground import Evidence, State, ground
 from workers.merge import Part, join, merge
 from workers.metrics import count_completions, stage

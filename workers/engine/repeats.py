@@ -1,20 +1,19 @@
 """A list ends where the model would go on behind an item that it has written more often than the document holds it.
 
 A small model that has copied the last row of a table finds the rows before it likely once more, and goes round until
-its answer is cut off. So an object is written as often as the rarest of what it copies is printed, a number or date of
-a list as often as it is printed, and a text or choice of a list once.
+its answer is cut off. `schemas.repeats` says how often an item may be written.
 """
 
 import json
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from schemas.forms import MEASURES, Form, Leaf, ListForm, ObjectForm, Path
+from schemas.forms import ListForm
+from schemas.repeats import is_spent
 from workers.engine.outline import More, Outline, Slot
 from workers.engine.protocol import Request
 
@@ -67,49 +66,6 @@ class Repeats:
             elif isinstance(part, More) and answer.startswith(b",", start):
                 begun = lists[part.path]
                 item = json.loads(answer[begun.start : start])
-                found |= _is_spent(part.form.item, item, begun.items, self._document)
+                found |= is_spent(part.form.item, item, begun.items, self._document)
                 lists[part.path] = _Begun(start + len(b", "), (*begun.items, item))
         return found
-
-
-def _most(form: Form, item: Any, document: str) -> float:
-    """How often an item may be written."""
-    copied = [
-        document.count(value) for leaf, value in _leaves(form, item) if leaf.is_verbatim and value is not None
-    ]
-    if isinstance(form, Leaf) and form.kind not in MEASURES:
-        return 1
-    return max(1, min(copied)) if copied else math.inf
-
-
-def without_repeats(form: Form, value: Any, document: str) -> tuple[Any, list[Path]]:
-    """A wire value without the items that are one too many, and the lists that one was left out of."""
-    if isinstance(form, ObjectForm) and value is not None:
-        fields = {name: without_repeats(field, value[name], document) for name, field in form.wire_fields}
-        ended = [(name, *path) for name, (_, paths) in fields.items() for path in paths]
-        return {name: kept for name, (kept, _) in fields.items()}, ended
-    if not isinstance(form, ListForm) or value is None:
-        return value, []
-    once = [
-        item for index, item in enumerate(value) if not _is_spent(form.item, item, value[:index], document)
-    ]
-    items = [without_repeats(form.item, item, document) for item in once]
-    ended = [(index, *path) for index, (_, paths) in enumerate(items) for path in paths]
-    return [kept for kept, _ in items], [*([()] if len(once) < len(value) else []), *ended]
-
-
-def _is_spent(form: Form, item: Any, before: Sequence[Any], document: str) -> bool:
-    """Whether an item is one too many behind those before it."""
-    number = before.count(item) + 1
-    return number > 1 and number > _most(form, item, document)
-
-
-def _leaves(form: Form, value: Any) -> Iterator[tuple[Leaf, Any]]:
-    if isinstance(form, Leaf):
-        yield form, value
-    elif isinstance(form, ListForm):
-        for item in value or ():
-            yield from _leaves(form.item, item)
-    elif value is not None:
-        for name, field in form.wire_fields:
-            yield from _leaves(field, value[name])

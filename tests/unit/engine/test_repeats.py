@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.base import ExtractionSchema, schema_form
+from schemas.repeats import without_repeats
 from schemas.wire import dump
 from tests.cases.prompts import request_of
 from workers.engine.choice import Chooser, Scores
 from workers.engine.protocol import Request
-from workers.engine.repeats import Repeats, without_repeats
+from workers.engine.repeats import Repeats
 from workers.engine.tokenizer import PlainTokenizer
 
 

@@ -1,0 +1,54 @@
+"""Items of a list that are written more often than the document holds them.
+
+An object may be written as often as the rarest of what it copies is printed, a number or date of a list as often as it
+is printed, and a text or choice of a list once.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from schemas.forms import MEASURES, Form, Leaf, ListForm, ObjectForm, Path
+
+
+def is_spent(form: Form, item: Any, before: Sequence[Any], document: str) -> bool:
+    """Whether an item is one too many behind those before it."""
+    number = before.count(item) + 1
+    return number > 1 and number > _most(form, item, document)
+
+
+def without_repeats(form: Form, value: Any, document: str) -> tuple[Any, list[Path]]:
+    """A wire value without the items that are one too many, and the lists that one was left out of."""
+    if isinstance(form, ObjectForm) and value is not None:
+        fields = {name: without_repeats(field, value[name], document) for name, field in form.wire_fields}
+        ended = [(name, *path) for name, (_, paths) in fields.items() for path in paths]
+        return {name: kept for name, (kept, _) in fields.items()}, ended
+    if not isinstance(form, ListForm) or value is None:
+        return value, []
+    once = [
+        item for index, item in enumerate(value) if not is_spent(form.item, item, value[:index], document)
+    ]
+    items = [without_repeats(form.item, item, document) for item in once]
+    ended = [(index, *path) for index, (_, paths) in enumerate(items) for path in paths]
+    return [kept for kept, _ in items], [*([()] if len(once) < len(value) else []), *ended]
+
+
+def _most(form: Form, item: Any, document: str) -> float:
+    """How often an item may be written."""
+    copied = [
+        document.count(value) for leaf, value in _leaves(form, item) if leaf.is_verbatim and value is not None
+    ]
+    if isinstance(form, Leaf) and form.kind not in MEASURES:
+        return 1
+    return max(1, min(copied)) if copied else math.inf
+
+
+def _leaves(form: Form, value: Any) -> Iterator[tuple[Leaf, Any]]:
+    if isinstance(form, Leaf):
+        yield form, value
+    elif isinstance(form, ListForm):
+        for item in value or ():
+            yield from _leaves(form.item, item)
+    elif value is not None:
+        for name, field in form.wire_fields:
+            yield from _leaves(field, value[name])
