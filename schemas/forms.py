@@ -4,6 +4,7 @@ A pydantic class is turned into this tree once (`schemas.translate`). From it co
 grammar, the conversion of printed text, the places in the document and the typed tables.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -110,6 +111,18 @@ class ObjectForm:
 
 Form = Leaf | ListForm | ObjectForm
 Path = tuple[str | int, ...]
+
+
+def leaves(form: Form, value: Any, path: Path = ()) -> Iterator[tuple[Path, Leaf, Any]]:
+    """The leaves of a wire value in field order: path, form and value of each; none of what is null above them."""
+    if isinstance(form, Leaf):
+        yield path, form, value
+    elif isinstance(form, ListForm):
+        for index, item in enumerate(value or ()):
+            yield from leaves(form.item, item, (*path, index))
+    elif value is not None:
+        for name, field in form.wire_fields:
+            yield from leaves(field, value[name], (*path, name))
 
 
 @lru_cache(maxsize=10_000)

@@ -5,10 +5,10 @@ is printed, and a text or choice of a list once.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from schemas.forms import MEASURES, Form, Leaf, ListForm, ObjectForm, Path
+from schemas.forms import MEASURES, Form, Leaf, ListForm, ObjectForm, Path, leaves
 
 
 def is_spent(form: Form, item: Any, before: Sequence[Any], document: str) -> bool:
@@ -35,20 +35,7 @@ def without_repeats(form: Form, value: Any, document: str) -> tuple[Any, list[Pa
 
 def _most(form: Form, item: Any, document: str) -> float:
     """How often an item may be written."""
-    copied = [
-        document.count(value) for leaf, value in _leaves(form, item) if leaf.is_verbatim and value is not None
-    ]
     if isinstance(form, Leaf) and form.kind not in MEASURES:
         return 1
-    return max(1, min(copied)) if copied else math.inf
-
-
-def _leaves(form: Form, value: Any) -> Iterator[tuple[Leaf, Any]]:
-    if isinstance(form, Leaf):
-        yield form, value
-    elif isinstance(form, ListForm):
-        for item in value or ():
-            yield from _leaves(form.item, item)
-    elif value is not None:
-        for name, field in form.wire_fields:
-            yield from _leaves(field, value[name])
+    values = (value for _, leaf, value in leaves(form, item) if leaf.is_verbatim and value is not None)
+    return max(1, min(map(document.count, values), default=math.inf))

@@ -1,10 +1,10 @@
 """Joins the records of a document's windows into one, and keeps exactly the evidence of what it keeps."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from schemas.forms import MEASURES, Form, Leaf, ListForm, ObjectForm, Path
+from schemas.forms import MEASURES, Form, Leaf, ObjectForm, Path, leaves
 from schemas.locate import Span, collapse
 from workers.ground import Evidence
 
@@ -132,19 +132,8 @@ def _places(form: Form, item: _Find) -> dict[Path, Span]:
     depth = len(item.path)
     places = {
         path[depth:]: (found.start, found.end)
-        for path, leaf in _leaves(form, item.value, item.path)
+        for path, leaf, _ in leaves(form, item.value, item.path)
         if leaf.is_verbatim and (found := item.evidence[path]).start is not None and found.end is not None
     }
     plain = {path: span for path, span in places.items() if all(isinstance(key, str) for key in path)}
     return plain or places
-
-
-def _leaves(form: Form, value: Any, path: Path) -> Iterator[tuple[Path, Leaf]]:
-    if isinstance(form, Leaf):
-        yield path, form
-    elif isinstance(form, ListForm):
-        for index, item in enumerate(value or ()):
-            yield from _leaves(form.item, item, (*path, index))
-    elif value is not None:
-        for name, field in form.wire_fields:
-            yield from _leaves(field, value[name], (*path, name))

@@ -6,39 +6,6 @@ from random import Random
 from pipelines.train.synthetic.pools import city, coined, person, pools
 from pipelines.train.synthetic.words import WORDS
 
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October")
-_PER = ("hour", "day", "night", "person", "visit", "month", "metre", "piece", "page", "seat", "load")
-_PACKED = ("pack of {}", "set of {}", "box of {}", "{} pcs", "{} pieces", "{}-pack", "{} per carton")
-_SIDES = ("left", "right", "upper", "front", "rear", "ground floor", "2nd floor", "east wing", "workshop")
-_HOW = (
-    "flat rate",
-    "fixed price",
-    "net",
-    "used",
-    "spare",
-    "express",
-    "on site",
-    "by hand",
-    "as agreed",
-    "as quoted",
-)
-_ROLES = ("assistant", "technician", "driver", "foreman", "apprentice", "operator", "guide", "inspector")
-_DOING = ("delivery", "repair", "rental", "cleaning", "fitting", "disposal", "storage", "survey", "service")
-_KNOWING = (
-    "{} maintenance",
-    "{} design",
-    "{} administration",
-    "{} certificate",
-    "{} licence",
-    "{} handling",
-    "{} planning",
-    "basic {}",
-    "advanced {}",
-    "{} basics",
-    "{} level {n}",
-    "{} {n}",
-)
-
 
 def thing(rng: Random, heads: tuple[str, ...]) -> str:
     """One of `heads`, or a like name that no list holds; often with a make, a measure, a purpose or a comma."""
@@ -60,7 +27,7 @@ def skill(rng: Random) -> str:
     what = rng.choice(
         WORDS[rng.choice(("device", "material", "crop", "animal", "noun", "language", "subject"))]
     )
-    return rng.choice(_KNOWING).format(what, n=rng.randint(1, 5))
+    return rng.choice(WORDS["skill frame"]).format(what, n=rng.randint(1, 5))
 
 
 def _head(rng: Random, heads: tuple[str, ...]) -> str:
@@ -68,14 +35,16 @@ def _head(rng: Random, heads: tuple[str, ...]) -> str:
     if form < 0.5:
         return rng.choice(heads)
     if form < 0.62:
-        return f"{rng.choice(WORDS['noun'])} {rng.choice(_DOING)}"
+        return f"{rng.choice(WORDS['noun'])} {rng.choice(WORDS['thing doing'])}"
     if form < 0.74:
         return f"{rng.choice(WORDS['material'])} {rng.choice(WORDS['noun'])}"
     if form < 0.82:
         return f"{coined(rng).lower()} {rng.choice(WORDS['noun'])}"
     if form < 0.9:
         return f"{rng.choice(WORDS['adjective'])} {rng.choice(heads)}"
-    return rng.choice((rng.choice(WORDS["noun"]), rng.choice(_ROLES), rng.choice(_DOING)))
+    return rng.choice(
+        (rng.choice(WORDS["noun"]), rng.choice(WORDS["thing role"]), rng.choice(WORDS["thing doing"]))
+    )
 
 
 def _measure(rng: Random) -> str:
@@ -103,10 +72,10 @@ _BEHIND_COMMA: tuple[Callable[[Random], str], ...] = (
     lambda rng: rng.choice(WORDS["colour"]),
     lambda rng: rng.choice(WORDS["material"]),
     lambda rng: rng.choice(WORDS["noun"]),
-    lambda rng: rng.choice(_PACKED).format(rng.choice((2, 3, 4, 6, 10, 12, 24, 50))),
-    lambda rng: f"per {rng.choice(_PER)}",
-    lambda rng: rng.choice(_HOW),
-    lambda rng: rng.choice(_SIDES),
+    lambda rng: rng.choice(WORDS["thing packed"]).format(rng.choice((2, 3, 4, 6, 10, 12, 24, 50))),
+    lambda rng: f"per {rng.choice(WORDS['thing per'])}",
+    lambda rng: rng.choice(WORDS["thing how"]),
+    lambda rng: rng.choice(WORDS["thing side"]),
     lambda rng: f"{rng.choice(pools().last)} {rng.choice(('site', 'house', 'office', 'works', 'store'))}",
 )
 _BEHIND: tuple[Callable[[Random], str], ...] = (
@@ -116,12 +85,12 @@ _BEHIND: tuple[Callable[[Random], str], ...] = (
     lambda rng: f"for {person(rng)}",
     lambda rng: f"with {rng.choice(WORDS['material'])} {rng.choice(WORDS['noun'])}",
     lambda rng: f"and {rng.choice(WORDS['noun'])}",
-    lambda rng: f"and {rng.choice(_DOING)}",
+    lambda rng: f"and {rng.choice(WORDS['thing doing'])}",
     lambda rng: f"no. {rng.randint(1, 99)}",
-    lambda rng: f"({rng.choice(_HOW)})",
-    lambda rng: f"({rng.choice(_PACKED).format(rng.randint(2, 50))})",
-    lambda rng: f"- {rng.choice(_MONTHS)}",
-    lambda rng: f"{rng.choice(_MONTHS)} {rng.randint(2004, 2025)}",
+    lambda rng: f"({rng.choice(WORDS['thing how'])})",
+    lambda rng: f"({rng.choice(WORDS['thing packed']).format(rng.randint(2, 50))})",
+    lambda rng: f"- {rng.choice(WORDS['thing month'])}",
+    lambda rng: f"{rng.choice(WORDS['thing month'])} {rng.randint(2004, 2025)}",
     lambda rng: f"{rng.choice('ABCDEFGHKLMNPRSTX')}{rng.choice(('', '-'))}{rng.randint(2, 900)}",
 )
 
