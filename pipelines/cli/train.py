@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from pipelines.cli.console import err, out
 from pipelines.train.recipe import Recipe, make_recipe, read_architecture
@@ -128,21 +129,26 @@ def train(
         raise ConfigurationError("There is no --out.", hint="Name the directory of the new checkpoint.")
     recipe = _resumed(out_dir, given) if resume else make_recipe(**given)
     # imported here, so that --help and --preview start without torch
+    from pipelines.train.ranks import rank_here, size_here
     from pipelines.train.run import Run
 
+    console, is_first = err, rank_here() == 0
+    if not is_first:
+        console = Console(quiet=True)
     run = Run(
         recipe=recipe,
         labels=list(_labels(recipe)),
         envelope=_envelope(recipe),
         out=out_dir,
-        console=err,
+        console=console,
         device=device,
-        num_workers=max(1, (os.cpu_count() or 1) - 1) if workers is None else workers,
+        num_workers=max(1, (os.cpu_count() or 1) // size_here() - 1) if workers is None else workers,
     )
     if not run.train(resume=resume):
-        err.print("stopped; the same command with --resume goes on here")
+        console.print("stopped; the same command with --resume goes on here")
         raise typer.Exit(INTERRUPTED)
-    out.print(f"{out_dir} is ready: try `gleaner run SCHEMA PATH --model {out_dir}`", soft_wrap=True)
+    if is_first:
+        out.print(f"{out_dir} is ready: try `gleaner run SCHEMA PATH --model {out_dir}`", soft_wrap=True)
 
 
 def _pair(text: str) -> tuple[str, str]:

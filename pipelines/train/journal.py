@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -39,21 +39,27 @@ class StepLine:
 
 
 class Log:
-    """JSON Lines that a resumed run continues where its state is."""
+    """JSON Lines that a resumed run continues where its state is; without a path nothing is kept."""
 
-    def __init__(self, path: Path, after_step: int) -> None:
-        kept = [line for line in _lines(path) if json.loads(line)["step"] <= after_step]
-        aside = path.with_suffix(".new")
-        aside.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        aside.replace(path)
-        self._file = path.open("a", encoding="utf-8")
+    def __init__(self, path: Path | None, after_step: int) -> None:
+        self._file = _continued(path, after_step) if path else None
 
     def write(self, lines: list[dict[str, Any]]) -> None:
-        self._file.writelines(json.dumps(line) + "\n" for line in lines)
-        self._file.flush()
+        if self._file:
+            self._file.writelines(json.dumps(line) + "\n" for line in lines)
+            self._file.flush()
 
     def close(self) -> None:
-        self._file.close()
+        if self._file:
+            self._file.close()
+
+
+def _continued(path: Path, after_step: int) -> TextIO:
+    kept = [line for line in _lines(path) if json.loads(line)["step"] <= after_step]
+    aside = path.with_suffix(".new")
+    aside.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+    aside.replace(path)
+    return path.open("a", encoding="utf-8")
 
 
 class Bar:

@@ -64,7 +64,7 @@ class Loop:
         recipe, counts = self._recipe, self._counts
         stream = batches(feed, counts.position, tokens_per_batch=recipe.tokens_per_batch, seed=recipe.seed)
         self._read_s = time.monotonic()
-        while not self._stopping.is_set():
+        while not self._is_stopped():
             left = recipe.accumulate if recipe.steps is None or counts.step < recipe.steps else 0
             fed = list(islice(stream, left))
             if not fed:
@@ -72,7 +72,7 @@ class Loop:
                 return True
             self._step(fed)
         self._read()
-        save_state(self._directory, self._trainer, counts)
+        self._save()
         return False
 
     def _step(self, fed: Sequence[Fed]) -> None:
@@ -91,8 +91,12 @@ class Loop:
             self._evaluate()
         if counts.step % recipe.save_every == 0:
             self._read()
-            save_state(self._directory, self._trainer, counts)
+            self._save()
             self._read_s = time.monotonic()
+
+    def _is_stopped(self) -> bool:
+        """Whether one of the ranks was asked to stop, so that all stop at the same step."""
+        return self._trainer.ranks.any(self._stopping.is_set(), self._trainer.model.device)
 
     def _share(self) -> float:
         """How much of the run is done."""
@@ -141,6 +145,8 @@ class Loop:
     def _evaluate(self) -> None:
         """Measure on the held-out samples, and keep the weights if there were none better."""
         self._read()
+        if not self._trainer.ranks.is_first:
+            return
         counts = self._counts
         found = Best(step=counts.step, **asdict(self._held_out.measure(self._trainer)))
         self._log.write([as_line("evaluation", found)])
@@ -159,4 +165,8 @@ class Loop:
         self._read()
         if self._counts.step % self._recipe.evaluate_every:
             self._evaluate()
-        save_state(self._directory, self._trainer, self._counts)
+        self._save()
+
+    def _save(self) -> None:
+        if self._trainer.ranks.is_first:
+            save_state(self._directory, self._trainer, self._counts)

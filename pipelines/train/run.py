@@ -21,11 +21,12 @@ from pipelines.train.labels import Labels
 from pipelines.train.loop import Loop
 from pipelines.train.model import copy_tokenizer, load_base, make_model, make_tokenizer
 from pipelines.train.prepare import START, STATES, Data, begin, make_data, require_same_data, tokenizer_texts
+from pipelines.train.ranks import Ranks, joined, own_device
 from pipelines.train.recipe import Recipe
 from pipelines.train.state import Counts, load_best, load_state, remove_states
 from pipelines.train.trainer import Trainer
 from schemas.errors import ConfigurationError
-from workers.engine.checkpoint import choose_dtype
+from workers.engine.checkpoint import choose_device, choose_dtype
 from workers.engine.tokenizer import PlainTokenizer
 from workers.prompt import Envelope
 
@@ -55,15 +56,23 @@ class Run:
         """
         if (self.out / "config.json").exists():
             raise ConfigurationError(f"{self.out} holds a checkpoint already.", hint="Name another --out.")
-        self._begin(resume=resume)
+        device = own_device(self.device)
+        with joined(choose_device(device), self.recipe.accumulate) as ranks:
+            return self._train(device, ranks, resume=resume)
+
+    def _train(self, device: str, ranks: Ranks, *, resume: bool) -> bool:
+        if ranks.is_first:
+            self._begin(resume=resume)
+        ranks.wait()
         data = make_data(self.recipe, self.labels, self.states / START / "tokenizer.json", self.envelope)
-        model = self._model(data.tokenizer)
-        trainer = Trainer(model, self.recipe, choose_dtype(self.recipe.dtype, model.device))
+        model = self._model(data.tokenizer, device)
+        trainer = Trainer(model, self.recipe, choose_dtype(self.recipe.dtype, model.device), ranks)
         counts = load_state(self.states, trainer)
         self._say(model, counts)
         if not self._loop(trainer, data, counts):
             return False
-        self._finish(model, counts)
+        if ranks.is_first:
+            self._finish(model, counts)
         return True
 
     def _begin(self, *, resume: bool) -> None:
@@ -80,10 +89,10 @@ class Run:
         else:
             copy_tokenizer(str(self.recipe.base), start)
 
-    def _model(self, tokenizer: PlainTokenizer) -> HrmTextForCausalLM:
+    def _model(self, tokenizer: PlainTokenizer, device: str) -> HrmTextForCausalLM:
         if self.recipe.architecture:
-            return make_model(self.recipe.architecture, tokenizer, self.device)
-        return load_base(str(self.recipe.base), self.device)
+            return make_model(self.recipe.architecture, tokenizer, device)
+        return load_base(str(self.recipe.base), device)
 
     def _say(self, model: HrmTextForCausalLM, counts: Counts) -> None:
         for each in self.labels:
@@ -104,7 +113,7 @@ class Run:
             num_extracted=recipe.extract,
         )
         feed = Feed(data.maker, self.num_workers)
-        log = Log(self.states / "log.jsonl", counts.step)
+        log = Log(self.states / "log.jsonl" if trainer.ranks.is_first else None, counts.step)
         with closing(feed), closing(log), _stop_signals() as stopping, show_bar(self.console) as bar:
             loop = Loop(
                 trainer,

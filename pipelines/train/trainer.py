@@ -10,6 +10,7 @@ from transformers import HrmTextForCausalLM
 
 from pipelines.train.batches import Batch
 from pipelines.train.objective import score
+from pipelines.train.ranks import ALONE, Ranks
 from pipelines.train.recipe import Recipe
 from schemas.errors import DeviceError
 
@@ -29,10 +30,13 @@ class Step:
 class Trainer:
     """A model in training, its optimizer and the moving average of its weights."""
 
-    def __init__(self, model: HrmTextForCausalLM, recipe: Recipe, dtype: torch.dtype) -> None:
+    def __init__(
+        self, model: HrmTextForCausalLM, recipe: Recipe, dtype: torch.dtype, ranks: Ranks = ALONE
+    ) -> None:
         self.model = model
         self.recipe = recipe
         self.dtype = dtype
+        self.ranks = ranks
         self.num_steps = 0
         if recipe.recompute:
             # the second is its name in older versions
@@ -52,7 +56,10 @@ class Trainer:
         """Learn from batches as if they were one; `progress` is the share of the run that is done after it."""
         lr = rate(self.recipe, progress)
         num_answer_tokens = sum(batch.num_answer_tokens for batch in batches)
-        losses = [self._backward(batch, num_answer_tokens) for batch in batches]
+        loss = torch.zeros((), device=self.model.device)
+        for batch in self.ranks.share(batches):
+            loss += self._backward(batch, num_answer_tokens)
+        self._add_up(loss)
         gradient = torch.nn.utils.clip_grad_norm_(self.weights.values(), self.recipe.clip)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -61,7 +68,7 @@ class Trainer:
         self.num_steps += 1
         self._average()
         return Step(
-            loss=torch.stack(losses).sum(),
+            loss=loss,
             gradient=gradient,
             lr=lr,
             num_samples=sum(batch.num_samples for batch in batches),
@@ -84,6 +91,16 @@ class Trainer:
                 hint="Halve --tokens-per-batch and double --accumulate, or add --recompute.",
             ) from exc
         return loss.detach()
+
+    def _add_up(self, loss: torch.Tensor) -> None:
+        """Gradients and loss over all ranks; one that had no batch adds nothing."""
+        if self.ranks.size == 1:
+            return
+        for weight in self.weights.values():
+            weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
+        self.ranks.add_up(
+            [loss, *(weight.grad for weight in self.weights.values() if weight.grad is not None)]
+        )
 
     @contextmanager
     def averaged(self) -> Iterator[HrmTextForCausalLM]:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from zlib import crc32
 
+from pipelines.train.synthetic.words import WORDS
+
 
 @dataclass(frozen=True, kw_only=True)
 class Concept:
@@ -80,8 +82,15 @@ def _part(text: str) -> Concept:
 def _choices(text: str) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], str | None]:
     pairs = [part.partition("=") for part in _split(text, ";")]
     otherwise = next((value for value, _, wording in pairs if wording == "?"), None)
-    choices = tuple((value, _split(wording, ",")) for value, _, wording in pairs if wording != "?")
+    choices = tuple((value, _wordings(wording)) for value, _, wording in pairs if wording != "?")
     return choices, otherwise
+
+
+def _wordings(text: str) -> tuple[str, ...]:
+    """Ways to say a choice: those that are named, or those of a word list."""
+    if text.startswith("@"):
+        return tuple(wording.replace("{it}", "it") for wording in WORDS[text[1:]])
+    return _split(text, ",")
 
 
 def _labels(names: list[str], labels: tuple[str, ...]) -> tuple[str, ...]:

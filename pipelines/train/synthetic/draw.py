@@ -42,7 +42,7 @@ class Plan:
 
 
 def draw_plan(rng: Random, split: Split, *, drill: str = "") -> Plan:
-    """A schema of 1 to 12 fields; for a drill of a shape no more than 3: values, or a list or rows above all."""
+    """A schema of 1 to 12 fields; for a drill no more than 5: values, choices, a list or rows above all."""
     domain = _domain(rng, split, drill)
     region = draw_region(rng)
     chosen, rest = _choose_few(rng, domain, drill) if drill else _choose(rng, domain)
@@ -70,8 +70,18 @@ def draw_plan(rng: Random, split: Split, *, drill: str = "") -> Plan:
 def _domain(rng: Random, split: Split, shape: str) -> Domain:
     """Of the eval split, a third is about what training never saw; a drill's domain has something of its shape."""
     is_new = split == "eval" and rng.random() < 0.33
-    known = [domain for domain in DOMAINS if not shape or shape in {each.shape for each in domain.concepts}]
-    return rng.choice([domain for domain in known if domain.is_held_back == is_new] or known)
+    known = [
+        domain for domain in DOMAINS if not shape or any(_is_of(each, shape) for each in domain.concepts)
+    ]
+    fitting = [domain for domain in known if domain.is_held_back == is_new] or known
+    if shape != "choice":
+        return rng.choice(fitting)
+    # the more there is to choose from, the more there is to learn
+    return rng.choices(fitting, [sum(len(each.choices) for each in domain.concepts) for domain in fitting])[0]
+
+
+def _is_of(concept: Concept, shape: str) -> bool:
+    return bool(concept.choices) if shape == "choice" else concept.shape == shape
 
 
 def _choose(rng: Random, domain: Domain) -> tuple[list[Concept], list[Concept]]:
@@ -92,6 +102,13 @@ def _choose(rng: Random, domain: Domain) -> tuple[list[Concept], list[Concept]]:
 def _choose_few(rng: Random, domain: Domain, shape: str) -> tuple[list[Concept], list[Concept]]:
     ones = [concept for concept in domain.concepts if concept.shape == "one"]
     rng.shuffle(ones)
+    if shape == "choice":
+        choices = [concept for concept in ones if concept.choices]
+        ones = [concept for concept in ones if not concept.choices]
+        wanted = rng.choice((0, 0, 1, 2))
+        return [*choices[: rng.choice((1, 2, 2, 3))], *ones[:wanted]], ones[
+            wanted : wanted + rng.choice((0, 1, 2))
+        ]
     many = [] if shape == "one" else [concept for concept in domain.concepts if concept.shape == shape]
     wanted = rng.choice((0, 0, 1, 2) if many else (1, 2, 2, 3))
     chosen = [rng.choice(many)] if many else []
@@ -304,9 +321,10 @@ class _Filler:
             return fact, otherwise
         wording = self._rng.choice(wordings)
         slot = self._sheet.put(self._short(value, wording, is_flag=is_flag))
-        # a flag is said in words where there is no label
+        # a flag, or what is a sentence, is said in words where there is no label
         spoken = self._sheet.put(wording)
-        fact.text, fact.said = slot, spoken if is_flag else self._said(fact.label).replace("{}", spoken)
+        is_whole = is_flag or wording[-1] in ".!?"
+        fact.text, fact.said = slot, spoken if is_whole else self._said(fact.label).replace("{}", spoken)
         return fact, Said(slot + spoken, value == "true" if is_flag else value, otherwise)
 
     def _short(self, value: str, wording: str, *, is_flag: bool) -> str:

@@ -71,7 +71,10 @@ class RandomWriter:
 
 
 class DrillWriter:
-    """A small schema: a few lines, each a label and its value, and with it a list or the rows of a table."""
+    """A small schema: a few lines, each a label and its value, and with it a list or the rows of a table.
+
+    What is chosen among a few values often has no label, and is said in any order.
+    """
 
     is_uniform = True
 
@@ -79,6 +82,7 @@ class DrillWriter:
         self._plan = draw_plan(rng, split, drill=shape)
         self.form = self._plan.form
         self.name = f"drill of {shape}"
+        self._is_of_choices = shape == "choice"
         self.templates = _templates(split, ("drill",))
         self._seed = rng.random()
 
@@ -87,7 +91,17 @@ class DrillWriter:
         page, record = fill(self._plan, labels, template, rng)
         dice = page.dice()
         mark, joint = dice.choice((": ", " ", " = ", ":\n")), dice.choice(("\n", "\n", "; ", ", "))
-        text = joint.join(f"{fact.label}{mark}{fact.text}" for fact in page.plain())
+        facts = page.plain()
+        said = [f"{fact.label}{mark}{fact.text}" for fact in facts]
+        if self._is_of_choices and dice.random() < 0.7:
+            joint = dice.choice((" · ", ", ", "\n", " ", " | ", "\n- ", " / "))
+            in_words, is_bare = dice.random() < 0.4, dice.random() < 0.5
+            said = [
+                fact.said if in_words else fact.text if is_bare or fact.concept.choices else line
+                for fact, line in zip(facts, said, strict=True)
+            ]
+            rng.shuffle(said)
+        text = joint.join(said)
         parts = [text, *(self._many(page, fact, dice) for fact in page.others())]
         return page.sheet.finish("\n".join(filter(None, parts)) or page.title, record)
 
@@ -135,6 +149,7 @@ def _for_catalog(
 WRITERS: Mapping[str, Callable[[Random, Split], Writer]] = {
     "random": RandomWriter,
     "drill": lambda rng, split: DrillWriter(rng, split, "one"),
+    "choices": lambda rng, split: DrillWriter(rng, split, "choice"),
     "rows": lambda rng, split: DrillWriter(rng, split, rng.choice(("rows", "rows", "rows", "list"))),
     "receipt": _for_catalog(Receipt, receipt.GENRES),
     "invoice": _for_catalog(Invoice, invoice.GENRES),

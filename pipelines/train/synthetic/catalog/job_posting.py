@@ -65,12 +65,18 @@ def page(sheet: Sheet, dice: Random) -> Draft:
     wanted = dice.choice(("You bring", "Requirements", "What we look for", "Profile"))
     offered = dice.choice(("We offer", "Pay", "What you get", "Benefits"))
     keeps_order, pay_on_top, bullet = dice.random() < 0.6, dice.random() < 0.3, dice.choice(("- ", "", "* "))
+    employer_first = post.company and dice.random() < 0.3
     facts = [each for each in (post.company, post.location, post.mode, post.type) if each]
     if not keeps_order:
         post.rng.shuffle(facts)
     pay = [post.pay] if post.pay else []
     offer = [bullet + each for each in (*([] if pay_on_top else pay), post.benefit(), post.benefit())]
-    top = [headline.format(post.title + post.suffix()), joint.join(facts), *(pay if pay_on_top else []), ""]
+    head = [headline.format(post.title + post.suffix())]
+    if employer_first:
+        facts.remove(post.company)
+        department = [dice.choice(WORDS["department"])] if dice.random() < 0.5 else []
+        head = [post.company, *department, "", *head]
+    top = [*head, joint.join(facts), *(pay if pay_on_top else []), ""]
     middle = [post.intro(), "", section.format(wanted), *_wanted(post, dice), ""]
     return "\n".join([*top, *middle, section.format(offered), *offer, "", post.intro()]), post.record
 

@@ -75,12 +75,16 @@ class _Agreement:
         rng = self.rng
         self.receiver, self.discloser = dice.choice(_ROLES)
         self.names = self._names()
+        if rng.random() < 0.4:
+            # clauses call them by a part of their name
+            self.receiver, self.discloser = (name.split()[0].title() for name in rng.sample(self.names, 2))
         self.parties = tuple(sheet.put(name) for name in self.names)
         self.date = sheet.put(sheet.style.date(draw_date(rng)))
         self.law = sheet.put(rng.choice(WORDS["us state"] if rng.random() < 0.75 else WORDS["other law"]))
         self.term = sheet.put(_length(rng)) if rng.random() < 0.7 else ""
         # the day stands above, or below where it is signed
         self.dated_above = dice.random() < 0.8
+        self.signs_dates = self.dated_above and dice.random() < 0.4
         self.is_bold = dice.random() < 0.12
 
     def _names(self) -> list[str]:
@@ -97,10 +101,11 @@ class _Agreement:
         rng, dice = self.rng, self.dice
         title = dice.choice(WORDS["nda title"])
         described = [self._described(slot, number) for number, slot in enumerate(self.parties)]
-        joint = dice.choice((" and ", ", and ", "\nand\n", "\n"))
-        if joint == "\n":
-            described = [f"({number}) {each}" for number, each in enumerate(described, start=1)]
-        who = listed(described, ", " if "\n" not in joint else "\n", joint)
+        joint = dice.choice((" and ", " and ", ", and ", "\nand\n", "\n", "; and\n"))
+        if joint in ("\n", "; and\n"):
+            mark = dice.choice(("({}) ", "{}. ", "{}) ", "- "))
+            described = [mark.format(number) + each for number, each in enumerate(described, start=1)]
+        who = listed(described, {"\n": "\n", "\nand\n": "\n", "; and\n": ";\n"}.get(joint, ", "), joint)
         opening = dice.choice(WORDS["nda dated" if self.dated_above else "nda undated"])
         exhibit = f"EX-{rng.randint(2, 99)}.{rng.randint(1, 40)}\n" if rng.random() < 0.25 else ""
         other = self.sheet.style.date(draw_date(rng))
@@ -189,8 +194,13 @@ class _Agreement:
         rng = self.rng
         if rng.random() < 0.25:
             return slot
+        person = pools.person(rng)
         title = f"{rng.choice(('Title', 'Its', 'Name and title'))}: {rng.choice(WORDS['position'])}"
-        return f"{slot}\nBy: {rng.choice(('/s/ ', '', '____ '))}{pools.person(rng)}\n{title}"
+        lines = [slot, f"By: {rng.choice(('/s/ ', '', '____ '))}{person}", title]
+        lines[2:2] = [f"Name: {person}"] if rng.random() < 0.3 else []
+        # the day of a signature is not the day of the agreement
+        lines += [f"Date: {self.sheet.style.date(draw_date(rng))}"] if self.signs_dates else []
+        return "\n".join(lines)
 
 
 def _window(sections: list[_Section], rng: Random, room: int) -> list[_Section]:

@@ -185,7 +185,8 @@ def chat(sheet: Sheet, dice: Random) -> Draft:
     customer, agent = dice.choice(
         (("visitor", "agent"), ("Visitor", "Mo"), ("Customer", "Support"), ("user", "bot"))
     )
-    turns = [(agent, rng.choice(WORDS["ticket hello"])), *((customer, each) for each in ticket.message())]
+    hello = rng.choice(WORDS["ticket hello"]).format(it=ticket.product or pools.coined(rng))
+    turns = [(agent, hello), *((customer, each) for each in ticket.message())]
     if ticket.name or ticket.email:
         known = [each for each in (ticket.name, ticket.email) if each]
         turns += [
