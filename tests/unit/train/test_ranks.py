@@ -16,8 +16,8 @@ from tests.cases.slips import read_log
 
 SMALL = "hidden_size = 32\nnum_heads = 2\nlayers_per_stack = 1\nvocab_size = 400\nmax_positions = 512\n"
 # samples are made in the processes themselves
-TRAIN = """-m pipelines.train --from-scratch small.toml --synthetic 1 --synthetic-recipe tiny --steps 6 --tokens-per-batch 512
---accumulate 3 --held-out 4 --evaluate-every 3 --workers 0 --device cpu"""
+TRAIN = """-m pipelines.train --from-scratch small.toml --synthetic 1 --synthetic-recipe tiny --steps 6
+--tokens-per-batch 512 --accumulate 3 --held-out 4 --evaluate-every 3 --workers 0 --device cpu"""
 TORCHRUN = "-m torch.distributed.run --standalone --nproc-per-node 2"
 
 
