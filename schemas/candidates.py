@@ -1,13 +1,15 @@
 """The typed values that a text prints: every number, date and currency in it, in the spellings that read.
 
 A typed field is copied from among these, so what the model writes for one always converts. An author of examples
-may write a clean value, and it is found here as printed.
+may write a clean value, and it is found here as printed. A text whose pattern says all of it, as that of an e-mail
+address, is copied whole in the same way.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
+from functools import lru_cache
+from itertools import accumulate, chain
 from typing import Final
 
 from schemas.errors import ConversionError
@@ -18,6 +20,7 @@ from schemas.reading.common import plain_digits
 from schemas.reading.currencies import find_currencies
 from schemas.reading.dates import find_dates, find_moments, find_times
 from schemas.reading.numbers import find_numbers
+from schemas.text import words
 
 # as in "12 kg", "15%", "80,000 per year"
 _UNIT_AFTER: Final = re.compile(r"[ ]?(?:%|(?:per )?[^\W\d_]{1,12}(?![\w-]))")
@@ -32,10 +35,15 @@ _SURE: Final = re.compile(
 )
 
 
+def is_offered(leaf: Leaf) -> bool:
+    """Whether a leaf copies one of its candidates, and no other part of a document."""
+    return leaf.kind in _SPANS or (leaf.kind is Kind.TEXT and _whole(leaf.pattern) is not None)
+
+
 def candidates(leaf: Leaf, text: str) -> list[str]:
-    """What a number, date or currency leaf may copy from a text, each spelling once, in the text's order."""
+    """What a leaf that is offered some may copy from a text, each spelling once, in the text's order."""
     plain = plain_digits(text)
-    spans = list(_SPANS[leaf.kind](plain))
+    spans = list(_find_matches(leaf, text) if leaf.kind is Kind.TEXT else _SPANS[leaf.kind](plain))
     if leaf.kind in _NUMBERS:
         spans = [*spans, *_with_units(spans, plain)]
     printed = dict.fromkeys(text[start:end] for start, end in sorted(spans))
@@ -57,6 +65,33 @@ def _try_read(leaf: Leaf, printed: str) -> Value | None:
         return read(leaf, printed)
     except ConversionError:
         return None
+
+
+# what leaves open how far a pattern reaches: white space, classes of all but something, choices, looking around
+_OPEN: Final = re.compile(r"\s|\\[bBDsSW]|\[[\^\[]|\(\?|\||[*+?}]\?")
+
+
+@lru_cache
+def _whole(pattern: str) -> re.Pattern[str] | None:
+    """A pattern from `^` to `$` that says how far it reaches, so that a match cannot be a part of a longer value."""
+    inner = pattern.removeprefix("^").removesuffix("$")
+    if len(pattern) - len(inner) != 2 or inner.endswith("\\") or _OPEN.search(inner):
+        return None
+    # a dot that is neither escaped nor in a class is any character
+    if "." in re.sub(r"\[[^\]]*\]", "", re.sub(r"\\.", "", inner)):
+        return None
+    try:
+        return re.compile(inner)
+    except re.error:
+        return None
+
+
+def _find_matches(leaf: Leaf, text: str) -> list[Span]:
+    """Where the pattern of a text matches whole words, as long as they can be."""
+    pattern = _whole(leaf.pattern)
+    edges = {0, *accumulate(map(len, words(text)))}
+    spans = [match.span() for match in pattern.finditer(text)] if pattern else []
+    return [(start, end) for start, end in spans if start in edges and end in edges and start < end]
 
 
 def _find_amounts(plain: str) -> list[Span]:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from schemas import locate
-from schemas.candidates import candidates
+from schemas.candidates import candidates, is_offered
 from schemas.examples import Example
-from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm
+from schemas.forms import Form, Leaf, ListForm, ObjectForm
 from workers.prompt import Prompter
 from workers.window import cut
 
@@ -38,9 +38,7 @@ def restrict(form: Form, value: Any, text: str) -> Any:
 
 
 def _stands(leaf: Leaf, printed: str, text: str) -> bool:
-    if leaf.kind is Kind.TEXT:
-        return bool(locate.exact(text, printed))
-    return printed in candidates(leaf, text)
+    return printed in candidates(leaf, text) if is_offered(leaf) else bool(locate.exact(text, printed))
 
 
 def _is_left(form: Form, before: Any, after: Any) -> bool:

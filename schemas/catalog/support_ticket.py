@@ -20,4 +20,6 @@ class SupportTicket(ExtractionSchema):
     product: str | None = Field(description="the product it is about")
     category: Category = Field(description="what kind of help is wanted")
     priority: Priority = Field(description="how soon it needs an answer, by what the customer says")
-    order_numbers: list[Annotated[str, Field(pattern=r"\d")]] = Field(description="every order number named")
+    order_numbers: list[Annotated[str, Field(pattern=r"^[\w#/.-]*\d[\w/-]*$")]] = Field(
+        description="every order number named"
+    )

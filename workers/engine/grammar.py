@@ -12,7 +12,7 @@ from zlib import crc32
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
-from schemas.candidates import candidates
+from schemas.candidates import candidates, is_offered
 from schemas.errors import GrammarError
 from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm
 from schemas.text import words
@@ -134,10 +134,10 @@ class _Builder:
         return self._define(f"FREE_{form.max_length}", _quoted(_bounded(_FREE_CHARACTER, form.max_length)))
 
     def _verbatim(self, form: Leaf) -> str:
-        """Whole words of the document for a text, what is printed and reads for a number, date or currency."""
+        """Whole words of the document for a text, one of the candidates for what is offered some."""
         name = copied_name(form)
         if name not in self._definitions:
-            body = self._substring(form) if form.kind is Kind.TEXT else self._choice(form)
+            body = self._choice(form) if is_offered(form) else self._substring(form)
             if not body:
                 return _NULL
             self._define(name, body)

@@ -220,6 +220,11 @@ def test_what_is_allowed(kind: Kind, document: str, value: str | None, expected:
         (r"^[\w.]+@[\w.]+$", "Ann <ann.b@x.example>", "Ann", False),
         (r"^[\w.]+@[\w.]+$", "Ann <ann.b@x.example>", "<ann.b@x.example>", False),
         (r"^[\w.]+@[\w.]+$", "Ann", None, True),
+        # an address is copied whole
+        (r"^[\w.]+@[\w.]+$", "Ann <ann.b@x.example>", "b@x.example", False),
+        (r"^[\w.]+@[\w.]+$", "Ann <ann.b@x.example>", ".b@x.example", False),
+        (r"^[\w.]+@[\w.]+$", "Ann <ann.b@x.example>", None, True),
+        (r"^[\w.]+@[\w.]+$", "ann@x.example, b@y.example", "b@y.example", True),
         (r"\d{3}", "No. 123 of 4", "No. 123", True),
         (r"\d{3}", "No. 123 of 4", "4", False),
         (r"^(a|b)/\d$", "a/1 c/1", "a/1", True),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.candidates import candidates, find_value
+from schemas.candidates import candidates, find_value, is_offered
 from schemas.forms import Kind, Leaf
 from schemas.reading import read
 
@@ -216,3 +216,52 @@ def test_time_grows_no_faster_than_the_text(kind, unit):
     # what is tried at every place and runs to the end would take half a minute
     text = unit * (30_000 // len(unit))
     assert all(printed in text for printed in candidates(leaf(kind), text)[:50])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "found"),
+    [
+        (
+            r"^[\w.+-]+@[\w-]+(\.[\w-]+)+$",
+            "<a.b@c.example>, (d-e@f.example).",
+            ["a.b@c.example", "d-e@f.example"],
+        ),
+        (r"^[\w.+-]+@[\w-]+(\.[\w-]+)+$", "write to a@b", []),
+        (r"^[A-Z]{2}-\d+(\.\d)?$", "AB-12.5 and CD-7, AB-12.5", ["AB-12.5", "CD-7"]),
+        # no part of a word
+        (r"^\d{4}$", "2024 and 20245", ["2024"]),
+        (r"^[a-z]{3}$", "cat catch", ["cat"]),
+    ],
+)
+def test_a_text_with_a_whole_pattern_is_offered_its_matches(
+    pattern: str, text: str, found: list[str]
+) -> None:
+    offered = Leaf(kind=Kind.TEXT, pattern=pattern)
+    assert is_offered(offered)
+    assert candidates(offered, text) == found
+    assert candidates(Leaf(kind=Kind.TEXT, pattern=pattern, max_length=4), text) == [
+        each for each in found if len(each) <= 4
+    ]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "",
+        r"\d",
+        r"^\d",
+        r"\d$",
+        r"^a\$",
+        r"^a b$",
+        r"^.+$",
+        r"^\S+$",
+        r"^[^@]+$",
+        r"^[\s\w]+$",
+        r"^(a|b)$",
+        r"^a+?$",
+        r"^(?=a)\w$",
+        r"^[$",
+    ],
+)
+def test_where_a_pattern_ends_is_not_always_told(pattern: str) -> None:
+    assert not is_offered(Leaf(kind=Kind.TEXT, pattern=pattern))

@@ -20,7 +20,7 @@ from pipelines.train.synthetic.pools import company
 from pipelines.train.synthetic.samples import MAX_EXAMPLES
 from pipelines.train.synthetic.things import skill, thing
 from pipelines.train.synthetic.words import WORDS
-from schemas.candidates import candidates
+from schemas.candidates import candidates, is_offered
 from schemas.errors import ConversionError
 from schemas.examples import MIN_EXAMPLES
 from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm
@@ -83,7 +83,7 @@ def faults(form: ObjectForm, text: str, record: dict[str, Any]) -> Iterator[str]
             continue
         if len(value) > leaf.max_length:
             yield f"{value!r} is too long"
-        if leaf.kind is Kind.TEXT:
+        if not is_offered(leaf):
             if value != value.strip() or not is_run_of_words(value, text, borders):
                 yield f"{value!r} is no run of whole words"
         elif value not in candidates(leaf, text):
