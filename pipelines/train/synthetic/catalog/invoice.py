@@ -65,7 +65,9 @@ def _customer(bill: Bill, dice: Random) -> list[str]:
     form = bill.rng.random()
     if form < 0.3:
         return [name, place.replace(", ", address_joint)]
-    return [f"{name}, {place}"] if form < 0.42 else [name]
+    if form < 0.55:
+        return [f"{name}, {place if form < 0.42 else pools.city(bill.rng)}"]
+    return [name]
 
 
 def side_by_side(sheet: Sheet, dice: Random) -> Draft:

@@ -185,7 +185,8 @@ def chat(sheet: Sheet, dice: Random) -> Draft:
     customer, agent = dice.choice(
         (("visitor", "agent"), ("Visitor", "Mo"), ("Customer", "Support"), ("user", "bot"))
     )
-    hello = rng.choice(WORDS["ticket hello"]).format(it=ticket.product or pools.coined(rng))
+    hellos = [each for each in WORDS["ticket hello"] if ticket.product or "{it}" not in each]
+    hello = rng.choice(hellos).format(it=ticket.product)
     turns = [(agent, hello), *((customer, each) for each in ticket.message())]
     if ticket.name or ticket.email:
         known = [each for each in (ticket.name, ticket.email) if each]
@@ -195,7 +196,8 @@ def chat(sheet: Sheet, dice: Random) -> Draft:
         ]
     turns.append((agent, rng.choice(WORDS["ticket answer"])))
     minute = rng.randint(480, 1000)
-    lines = []
+    title, day = dice.choice(WORDS["ticket chat"]), sheet.style.date(draw_date(rng))
+    lines = [title.format(day=day, n=rng.randint(100, 99_999))] if dice.random() < 0.5 else []
     for who, text in turns:
         minute += rng.choice((0, 1, 1, 2))
         lines.append(frame.format(who=who, time=f"{minute // 60:02}:{minute % 60:02}", text=text))
@@ -207,12 +209,17 @@ def note(sheet: Sheet, dice: Random) -> Draft:
     ticket = _Ticket(sheet)
     rng, sheet.width = ticket.rng, dice.choice((None, None, 80))
     head, caller, reach = (dice.choice(WORDS[f"ticket {kind}"]) for kind in ("head", "caller", "reach"))
-    has_head, name_last = dice.random() < 0.6, dice.random() < 0.4
+    has_head, name_last, in_lines = (dice.random() < share for share in (0.6, 0.4, 0.35))
     who = [caller.format(ticket.name)] if ticket.name else []
     parts = [head.format(n=rng.randint(100, 99_999))] if has_head else []
     parts += [*([] if name_last else who), *ticket.message()]
-    parts += [reach.format(ticket.email)] if ticket.email else []
-    return " ".join([*parts, *(who if name_last else [])]), ticket.record()
+    mail = [reach.format(ticket.email)] if ticket.email else []
+    if in_lines:
+        # as a mail without its head: signed below, with the address under the name
+        parts += [rng.choice(WORDS["closing"])] if rng.random() < 0.5 else []
+        signed = [each for each in (ticket.name if name_last else "", ticket.email) if each]
+        return "\n".join([" ".join(parts), *signed]), ticket.record()
+    return " ".join([*parts, *mail, *(who if name_last else [])]), ticket.record()
 
 
 GENRES = {"ticket_mail": mail, "ticket_form": form, "ticket_chat": chat, "ticket_note": note}
