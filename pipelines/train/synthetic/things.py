@@ -1,9 +1,10 @@
-"""What is bought, done or known, put together from parts: there must be too many to be learned by heart."""
+"""What is bought, done, known or said, put together from parts: there must be too many to be learned by heart."""
 
+import re
 from collections.abc import Callable
 from random import Random
 
-from pipelines.train.synthetic.pools import city, coined, person, pools
+from pipelines.train.synthetic.pools import city, coined, company, person, pools
 from pipelines.train.synthetic.words import WORDS
 
 
@@ -28,6 +29,37 @@ def skill(rng: Random) -> str:
         WORDS[rng.choice(("device", "material", "crop", "animal", "noun", "language", "subject"))]
     )
     return rng.choice(WORDS["skill frame"]).format(what, n=rng.randint(1, 5))
+
+
+_DRAWN: dict[str, Callable[[Random], str]] = {
+    "city": city,
+    "person": person,
+    "company": company,
+    "number": lambda rng: str(rng.choice((rng.randint(2, 12), rng.randint(2, 400)))),
+    "year": lambda rng: str(rng.randint(1950, 2024)),
+}
+
+
+def said(rng: Random, frames: tuple[str, ...]) -> str:
+    """One of `frames` with a word of its list for each `{list}`; other braces stay."""
+
+    def word(name: re.Match[str]) -> str:
+        draw = _DRAWN.get(name[1])
+        if draw or name[1] not in WORDS:
+            return draw(rng) if draw else name[0]
+        return rng.choice(WORDS[name[1]])
+
+    made = re.sub(r"\{([a-z]+)\}", word, rng.choice(frames))
+    return made[0].upper() + made[1:]
+
+
+def clause(rng: Random) -> str:
+    """The heading and text of a clause, with `{R}` and `{D}` for the two sides of an agreement."""
+    subject, verb, done, condition = (
+        rng.choice(WORDS[f"clause {part}"]) for part in ("subject", "verb", "object", "condition")
+    )
+    joint = "" if condition == "." else ", "
+    return f"{rng.choice(WORDS['clause head'])}|{said(rng, (f'{subject} {verb} {done}{joint}{condition}',))}"
 
 
 def _head(rng: Random, heads: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ from pipelines.train.synthetic import pools
 from pipelines.train.synthetic.page import listed
 from pipelines.train.synthetic.printing import draw_date
 from pipelines.train.synthetic.sheet import Draft, Sheet
+from pipelines.train.synthetic.things import clause
 from pipelines.train.synthetic.words import WORDS
 
 _PACKAGE = "pipelines.train.synthetic"
@@ -166,15 +167,18 @@ class _Agreement:
         """Numbered clauses, those of law and term among them."""
         rng = self.rng
         frame = self.dice.choice(_FRAMES)
-        chosen = rng.sample(_CLAUSES, min(count, len(_CLAUSES)))
+        chosen = [
+            clause(rng) if rng.random() < 0.5 else each
+            for each in rng.sample(_CLAUSES, min(count, len(_CLAUSES)))
+        ]
         chosen += [self.other_term_clause()] if rng.random() < 0.5 else []
         rng.shuffle(chosen)
         chosen.insert(rng.randint(0, len(chosen)), self.term_clause())
         chosen.insert(rng.randint(len(chosen) // 2, len(chosen)), self.law_clause())
         first = 1 if count > 4 else rng.randint(1, 15)
         out = []
-        for number, clause in enumerate(chosen, start=first):
-            head, _, text = clause.partition("|")
+        for number, each in enumerate(chosen, start=first):
+            head, _, text = each.partition("|")
             text = text.format(R=self.receiver, D=self.discloser)
             text = text[0].upper() + text[1:]
             out.append(_Section(frame.format(n=number, head=head, HEAD=head.upper(), text=text)))
@@ -228,7 +232,7 @@ def agreement(sheet: Sheet, dice: Random) -> Draft:
     rng = sheet.rng
     made = _Agreement(sheet, dice)
     sheet.width = dice.choice((None, None, 90, 100, 110, 72))
-    room = int(300 * (max(sheet.room, 400) / 300) ** rng.random())
+    room = int(300 * (max(sheet.room, 400) / 300) ** rng.random() ** 0.7)
     count = min(45, max(1, room // 230)) if rng.random() < 0.8 else 45
     middle = [*([made.recitals()] if rng.random() < 0.5 else []), *made.clauses(count)]
     sections = [made.preamble(), *middle, *([made.signatures()] if rng.random() < 0.7 else [])]

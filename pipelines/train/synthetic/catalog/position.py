@@ -5,7 +5,7 @@ from typing import Any
 
 from pipelines.train.synthetic import pools
 from pipelines.train.synthetic.sheet import Said, Sheet
-from pipelines.train.synthetic.things import skill
+from pipelines.train.synthetic.things import said, skill
 from pipelines.train.synthetic.words import WORDS
 
 _MODES = ("onsite", "hybrid", "remote")
@@ -97,7 +97,10 @@ class Position:
         return self.rng.choice(WORDS["benefit"]).format(amount)
 
     def intro(self) -> str:
-        return self.rng.choice(WORDS["job intro"])
+        """Sentences that answer nothing."""
+        count = self.rng.choice((1, 1, 1, 2, 3))
+        known = WORDS["job intro"] if self.rng.random() < 0.3 else WORDS["job prose"]
+        return " ".join(said(self.rng, known) for _ in range(count))
 
     def suffix(self) -> str:
         """What stands behind the title without being part of it."""

@@ -6,6 +6,7 @@ from typing import Any
 from pipelines.train.synthetic import pools
 from pipelines.train.synthetic.printing import draw_date
 from pipelines.train.synthetic.sheet import Draft, Sheet
+from pipelines.train.synthetic.things import said
 from pipelines.train.synthetic.values import digits, letters
 from pipelines.train.synthetic.words import WORDS
 
@@ -77,7 +78,7 @@ class _Ticket:
         if self.orders:
             joint = rng.choice((", ", " and "))
             out.append(rng.choice(WORDS["ticket orders"]).format(joint.join(self.orders)))
-        out += [self._aside()] if rng.random() < 0.4 else []
+        out += [self._aside() for _ in range(rng.choice((0, 0, 0, 1, 1, 2)))]
         # what says nothing of its urgency is as urgent as most
         silence = [""] * 4 if self.priority == "normal" else []
         urge = rng.choice((*WORDS[f"priority {self.priority}"], *silence))
@@ -86,6 +87,8 @@ class _Ticket:
 
     def _aside(self) -> str:
         rng = self.rng
+        if rng.random() < 0.6:
+            return said(rng, WORDS["ticket prose"])
         day, version = self.sheet.style.date(draw_date(rng)), f"{rng.randint(1, 12)}.{rng.randint(0, 9)}"
         return rng.choice(WORDS["ticket aside"]).format(day=day, number=version, code=digits(rng, 5))
 
