@@ -104,6 +104,7 @@ def _node(form: Form) -> Node:
         "type": "unit" if form.unit_of else str(form.kind),
         "nullable": form.nullable,
         "max_length": form.max_length,
+        "pattern": form.pattern,
         "choices": sorted(form.choices),
         "day_first": form.day_first,
         "decimal_comma": form.decimal_comma,
@@ -138,7 +139,8 @@ def _compare_node(
         found.append(Change(kind=ChangeKind.RETYPED, path=path, was=said, is_asked=is_asked))
         met.update(each for each in old if each.startswith((f"{old_path}.", f"{old_path}[")))
         return
-    otherwise = [name for name in is_ if was.get(name) != is_[name]]
+    # a version that was stored before a limit was noted says nothing of it
+    otherwise = [name for name in is_ if was.get(name, is_[name]) != is_[name]]
     if otherwise:
         found.append(Change(kind=ChangeKind.READ_OTHERWISE, path=path, was=_said(was, otherwise)))
     if isinstance(form, ListForm):

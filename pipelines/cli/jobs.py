@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from pipelines.cli.console import out, say, table
+from pipelines.cli.console import number_of, out, say, table
 from schemas.errors import BrokerAwayError, ConfigurationError
 from workers.runtime import Runtime, get_runtime
 from workers.store import roster, steer
@@ -85,7 +85,7 @@ def retry(
     runtime, which = get_runtime(), _some(ids, batch, reason, schema)
     with transaction(runtime.store) as conn:
         queued = steer.retry(conn, which)
-    out.print(f"{len(queued)} jobs are queued again")
+    out.print(f"queued again: {number_of(len(queued), 'job')}")
     if queued and runtime.settings.broker:
         _wake(runtime)
     elif queued:
@@ -109,7 +109,7 @@ def cancel(
             num = steer.stop_batch(conn, batch, "The batch was cancelled.")
         else:
             num = len(steer.cancel(conn, which))
-    out.print(f"{num} jobs are cancelled")
+    out.print(f"cancelled: {number_of(num, 'job')}")
 
 
 def workers(

@@ -109,7 +109,7 @@ def test_an_operator_may_walk_through_all_of_it(place: Path, programs: Path) -> 
         assert ended.keys() <= ENDS, counts
         assert sum(ended.values()) == total
     assert "gleaner_documents_total{" in output
-    assert re.search(r"\d+ jobs are cancelled", output) and re.search(r"\d+ jobs are queued again", output)
+    assert re.search(r"cancelled: \d+ job", output) and re.search(r"queued again: \d+ job", output)
     states = re.findall(r"^│ (\w+) +│ +(\d+) │$", output, re.MULTILINE)
     assert {state for state, _ in states} <= ENDS
     assert sum(int(num) for _, num in states) == NUM + NUM_MORE

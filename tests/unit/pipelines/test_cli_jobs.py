@@ -50,11 +50,11 @@ def test_failed_jobs_are_found_shown_tried_again_and_cancelled(runtime: Runtime)
     assert "The decoder refuses the grammar." in shown
     assert "Ann" in gleaner("jobs", "show", "1").output
 
-    assert "1 jobs are queued again" in gleaner("jobs", "retry", "--reason", "grammar").output
+    assert "queued again: 1 job" in gleaner("jobs", "retry", "--reason", "grammar").output
     assert states(runtime) == ["done", "queued", "done"]
-    assert "1 jobs are cancelled" in gleaner("jobs", "cancel", "2").output
+    assert "cancelled: 1 job" in gleaner("jobs", "cancel", "2").output
     assert states(runtime) == ["done", "cancelled", "done"]
-    assert "0 jobs are cancelled" in gleaner("jobs", "cancel", "--batch", str(batch_id)).output
+    assert "cancelled: 0 jobs" in gleaner("jobs", "cancel", "--batch", str(batch_id)).output
     assert "The batch was cancelled." in gleaner("status", str(batch_id)).output
 
 

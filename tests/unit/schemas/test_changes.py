@@ -53,6 +53,14 @@ def test_other_choices_are_asked_again_in_another_order_not() -> None:
     assert (change.kind, change.was, change.is_asked) == (ChangeKind.RETYPED, "a, b", True)
 
 
+def test_another_pattern_is_told_where_the_old_one_is_known() -> None:
+    old = nodes(obj(code=Leaf(kind=Kind.TEXT, pattern=r"^\d$")))
+    form = obj(code=Leaf(kind=Kind.TEXT, pattern=r"^\d\d$"))
+    assert [str(change) for change in changes(old, form)] == [r"code read otherwise (was pattern ^\d$)"]
+    del old["code"]["pattern"]
+    assert changes(old, form) == []
+
+
 def test_another_reading_of_what_was_copied_is_not_asked() -> None:
     form = changed(total=replace(NUMBER, decimal_comma=True, nullable=True))
     assert said(form) == ["total read otherwise (was nullable false, decimal_comma false)"]
