@@ -76,8 +76,8 @@ def size_here() -> int:
 
 
 def own_device(name: str) -> str:
-    """The device of this process: of several processes with `auto`, each has the GPU of its number."""
-    if name == "auto" and "LOCAL_RANK" in os.environ and torch.cuda.is_available():
+    """The device of this process: each of several has the GPU of its number, where none is named."""
+    if name in ("auto", "cuda") and "LOCAL_RANK" in os.environ and torch.cuda.is_available():
         return f"cuda:{os.environ['LOCAL_RANK']}"
     return name
 

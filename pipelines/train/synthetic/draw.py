@@ -100,15 +100,15 @@ def _choose(rng: Random, domain: Domain) -> tuple[list[Concept], list[Concept]]:
 
 
 def _choose_few(rng: Random, domain: Domain, shape: str) -> tuple[list[Concept], list[Concept]]:
+    """The concepts of a drill's schema, and those that its documents print besides."""
     ones = [concept for concept in domain.concepts if concept.shape == "one"]
     rng.shuffle(ones)
     if shape == "choice":
         choices = [concept for concept in ones if concept.choices]
-        ones = [concept for concept in ones if not concept.choices]
+        others = [concept for concept in ones if not concept.choices]
         wanted = rng.choice((0, 0, 1, 2))
-        return [*choices[: rng.choice((1, 2, 2, 3))], *ones[:wanted]], ones[
-            wanted : wanted + rng.choice((0, 1, 2))
-        ]
+        chosen = [*choices[: rng.choice((1, 2, 2, 3))], *others[:wanted]]
+        return chosen, others[wanted : wanted + rng.choice((0, 1, 2))]
     many = [] if shape == "one" else [concept for concept in domain.concepts if concept.shape == shape]
     wanted = rng.choice((0, 0, 1, 2) if many else (1, 2, 2, 3))
     chosen = [rng.choice(many)] if many else []

@@ -105,8 +105,9 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         # for a model that copies already: rows, choices, the catalog most of the time, prompts as long as its own
         "finish": Recipe(
             shares={
-                "rows": 4.0,
-                "choices": 3.0,
+                # short ones: together they are half of the text
+                "rows": 12.0,
+                "choices": 20.0,
                 "random": 2.5,
                 "receipt": 1.0,
                 "invoice": 3.0,
