@@ -333,7 +333,7 @@ class _Filler:
                 (("Yes", "No"), ("yes", "no"), ("Y", "N"), ("TRUE", "FALSE"), ("✓", "✗"))
             )
             return (yes if value == "true" else no) if self._rng.random() < 0.7 else wording
-        return wording if self._rng.random() < 0.7 else value.replace("_", " ")
+        return wording if self._rng.random() < 0.5 else value.replace("_", " ")
 
 
 def row_text(fact: Fact, row: list[str]) -> str:
