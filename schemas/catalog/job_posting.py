@@ -1,11 +1,11 @@
 """The job posting schema."""
 
 from decimal import Decimal
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from schemas import Currency, ExtractionSchema
+from schemas import Currency, ExtractionSchema, SchemaSettings
 
 WorkMode = Literal["onsite", "hybrid", "remote", "unspecified"]
 EmploymentType = Literal["full_time", "part_time", "contract", "internship", "unspecified"]
@@ -13,6 +13,8 @@ EmploymentType = Literal["full_time", "part_time", "contract", "internship", "un
 
 class JobPosting(ExtractionSchema):
     """An advertisement for one open position."""
+
+    settings: ClassVar[SchemaSettings] = SchemaSettings(shots="nearest")
 
     title: str = Field(description="the name of the position")
     company: str | None = Field(description="the employer")
