@@ -132,9 +132,8 @@ def train(
     from pipelines.train.ranks import rank_here, size_here
     from pipelines.train.run import Run
 
-    console, is_first = err, rank_here() == 0
-    if not is_first:
-        console = Console(quiet=True)
+    is_first = rank_here() == 0
+    console = err if is_first else Console(quiet=True)
     run = Run(
         recipe=recipe,
         labels=list(_labels(recipe)),

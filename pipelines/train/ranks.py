@@ -52,6 +52,9 @@ class Ranks:
 
     def any(self, told: bool, device: torch.device) -> bool:
         """Whether it is so for one of the ranks."""
+        # alone, the host need not wait for the device
+        if self.size == 1:
+            return told
         flag = torch.tensor(float(told), device=device)
         self.add_up([flag])
         return bool(flag.item())

@@ -96,11 +96,12 @@ class Trainer:
         """Gradients and loss over all ranks; one that had no batch adds nothing."""
         if self.ranks.size == 1:
             return
+        gradients = []
         for weight in self.weights.values():
-            weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
-        self.ranks.add_up(
-            [loss, *(weight.grad for weight in self.weights.values() if weight.grad is not None)]
-        )
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+            gradients.append(weight.grad)
+        self.ranks.add_up([loss, *gradients])
 
     @contextmanager
     def averaged(self) -> Iterator[HrmTextForCausalLM]:
