@@ -13,6 +13,7 @@ from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm
 
 # the share of fields that a document lacks
 _ABSENCES = (0.0, 0.08, 0.15, 0.25, 0.4)
+_FEW_ABSENCES = (0.0, 0.0, 0.0, 0.15)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ def draw_plan(rng: Random, split: Split, *, drill: str = "") -> Plan:
         form=form,
         fields=fields,
         distractors=distractors,
-        absence=rng.choice(_ABSENCES if drill not in ("list", "rows") else (0.0, 0.0, 0.0, 0.15)),
+        absence=rng.choice(_ABSENCES if drill in ("", "one") else _FEW_ABSENCES),
         is_opaque=names.style == "opaque",
     )
 

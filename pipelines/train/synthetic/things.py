@@ -36,6 +36,7 @@ _DRAWN: dict[str, Callable[[Random], str]] = {
     "person": person,
     "company": company,
     "number": lambda rng: str(rng.choice((rng.randint(2, 12), rng.randint(2, 400)))),
+    "month": lambda rng: rng.choice(WORDS["thing month"]),
     "year": lambda rng: str(rng.randint(1950, 2024)),
 }
 

@@ -229,7 +229,7 @@ def test_names_of_things_are_too_many_to_learn() -> None:
 def test_what_parts_the_items_of_a_list_does_not_stand_in_them() -> None:
     lists = [
         value
-        for made in drawn("train", "finish", 60, seed=4)
+        for made in drawn("eval", "finish", 60, seed=4)
         if made.name.startswith("drill")
         for _, record in pairs(made)
         for value in record.values()

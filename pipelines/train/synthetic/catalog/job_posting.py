@@ -72,6 +72,8 @@ def page(sheet: Sheet, dice: Random) -> Draft:
     pay = [post.pay] if post.pay else []
     offer = [bullet + each for each in (*([] if pay_on_top else pay), post.benefit(), post.benefit())]
     head = [headline.format(post.title + post.suffix())]
+    # pages have a title besides their headline
+    head = [post.title, "", *head] if dice.random() < 0.12 else head
     if employer_first:
         facts.remove(post.company)
         department = [dice.choice(WORDS["department"])] if dice.random() < 0.5 else []
@@ -86,10 +88,11 @@ def words(sheet: Sheet, dice: Random) -> Draft:
     post = Position(sheet)
     rng, sheet.width = post.rng, dice.choice((None, 70, 90))
     seeks, pay, place = (dice.choice(WORDS[f"job {kind}"]) for kind in ("seeks", "pay", "where"))
-    intro_first = dice.random() < 0.4
+    intro_first, stands_alone = dice.random() < 0.4, sheet.width is None and dice.random() < 0.4
+    title = f"\n\n{dice.choice(('    ', '', '  '))}{post.title}\n\n" if stands_alone else post.title
     where = f" {place.format(post.location)}".replace(" ,", ",") if post.location else ""
     facts = listed([each for each in (post.mode, post.type) if each], ", ", " and ")
-    parts = [seeks.format(who=post.company or "We", title=post.title, where=where)]
+    parts = [seeks.format(who=post.company or "We", title=title, where=where)]
     parts += [post.intro()] if intro_first else []
     parts += [f"{facts}."] if facts else []
     parts += [pay.format(post.pay)] if post.pay else []

@@ -19,6 +19,8 @@ class Position:
     def __init__(self, sheet: Sheet) -> None:
         self.sheet, self.rng = sheet, sheet.rng
         rng = self.rng
+        # sentences among those that answer nothing
+        self._sentences: list[str] = []
         self.title = sheet.put(_title(rng))
         self.company = sheet.put(pools.company(rng)) if rng.random() < 0.85 else ""
         self.mode, mode = self._choice("mode", _MODES)
@@ -43,10 +45,14 @@ class Position:
         }
 
     def _choice(self, list_name: str, values: tuple[str, ...]) -> tuple[str, Said]:
-        """A wording and what it says; often nothing is said."""
+        """A wording and what it says; often nothing is said, or in a sentence further on."""
         value = self.rng.choice(values)
         if self.rng.random() < 0.28:
             return "", Said("", "unspecified", "unspecified")
+        if self.rng.random() < 0.4:
+            slot = self.sheet.put(said(self.rng, WORDS[f"job said {value}"]))
+            self._sentences.append(slot)
+            return "", Said(slot, value, "unspecified")
         slot = self.sheet.put(self.rng.choice(WORDS[f"{list_name} {value}"]))
         return slot, Said(slot, value, "unspecified")
 
@@ -97,10 +103,13 @@ class Position:
         return self.rng.choice(WORDS["benefit"]).format(amount)
 
     def intro(self) -> str:
-        """Sentences that answer nothing."""
+        """Sentences that answer nothing, and those that are still to be said."""
         count = self.rng.choice((1, 1, 1, 2, 3))
         known = WORDS["job intro"] if self.rng.random() < 0.3 else WORDS["job prose"]
-        return " ".join(said(self.rng, known) for _ in range(count))
+        sentences = [*self._sentences, *(said(self.rng, known) for _ in range(count))]
+        self._sentences = []
+        self.rng.shuffle(sentences)
+        return " ".join(sentences)
 
     def suffix(self) -> str:
         """What stands behind the title without being part of it."""
