@@ -86,12 +86,18 @@ def _whole(pattern: str) -> re.Pattern[str] | None:
         return None
 
 
-def _find_matches(leaf: Leaf, text: str) -> list[Span]:
+def _find_matches(leaf: Leaf, text: str) -> Iterator[Span]:
     """Where the pattern of a text matches whole words, as long as they can be."""
     pattern = _whole(leaf.pattern)
-    edges = {0, *accumulate(map(len, words(text)))}
-    spans = [match.span() for match in pattern.finditer(text)] if pattern else []
-    return [(start, end) for start, end in spans if start in edges and end in edges and start < end]
+    edges = dict.fromkeys((0, *accumulate(map(len, words(text)))))
+    free = 0
+    for start in edges if pattern else ():
+        # what goes on behind the longest value is none; to read all of it for each edge would take too long
+        match = pattern.match(text, start, start + leaf.max_length + 1) if pattern and start >= free else None
+        if match and start < match.end():
+            free = match.end()
+            if free in edges:
+                yield match.span()
 
 
 def _find_amounts(plain: str) -> list[Span]:

@@ -218,6 +218,19 @@ def test_time_grows_no_faster_than_the_text(kind, unit):
     assert all(printed in text for printed in candidates(leaf(kind), text)[:50])
 
 
+@pytest.mark.parametrize("pattern", [r"^[\w.+-]+@[\w-]+(\.[\w-]+)+$", r"^[\w#/.-]*\d[\w/-]*$"])
+@pytest.mark.parametrize("unit", ["a", "1", "a-", "1-", "a1", "-", ".a@", "a@", "a.", "1 ", "#/"])
+def test_time_of_matching_grows_no_faster_than_the_text(pattern, unit):
+    text = unit * (60_000 // len(unit))
+    offered = Leaf(kind=Kind.TEXT, pattern=pattern)
+    assert all(printed in text for printed in candidates(offered, text)[:50])
+
+
+def test_a_match_longer_than_a_value_may_be_is_no_value():
+    offered = Leaf(kind=Kind.TEXT, pattern=r"^[A-Z]+$", max_length=5)
+    assert candidates(offered, "ABCDE ABCDEF ABC") == ["ABCDE", "ABC"]
+
+
 @pytest.mark.parametrize(
     ("pattern", "text", "found"),
     [
