@@ -9,7 +9,7 @@ from pipelines.train.synthetic import pools
 from pipelines.train.synthetic.page import listed
 from pipelines.train.synthetic.printing import draw_date
 from pipelines.train.synthetic.sheet import Draft, Sheet
-from pipelines.train.synthetic.things import clause
+from pipelines.train.synthetic.things import clause, said, thing
 from pipelines.train.synthetic.words import WORDS
 
 _PACKAGE = "pipelines.train.synthetic"
@@ -184,6 +184,34 @@ class _Agreement:
             out.append(_Section(frame.format(n=number, head=head, HEAD=head.upper(), text=text)))
         return out
 
+    def definitions(self) -> _Section:
+        """Words that are written like names."""
+        rng, dice = self.rng, self.dice
+        mark, quoted = dice.choice(("", "", "(a) ", "- ", "1.1 ")), dice.choice(('"{}"', "“{}”"))
+        # within a sentence
+        meanings = (
+            said(rng, (f"– {each}",))[2:] for each in rng.sample(WORDS["nda meaning"], rng.randint(2, 5))
+        )
+        lines = [
+            f"{mark}{quoted.format(rng.choice(WORDS['nda defined']))} {rng.choice(('means', 'is', 'includes'))} {each};"
+            for each in meanings
+        ]
+        text = "\n".join(["In this Agreement", *lines])
+        return _Section(text.format(R=self.receiver, D=self.discloser))
+
+    def exhibit(self) -> _Section:
+        """A list behind the agreement: people, things and spans of time that answer nothing."""
+        rng, bullet = self.rng, self.dice.choice(("", "- ", "* ", "• "))
+        title = rng.choice(WORDS["nda exhibit"]).format(n=rng.choice("123AB"))
+        lines = [bullet + self._listed() for _ in range(rng.randint(2, 6))]
+        return _Section("\n".join([title, rng.choice(WORDS["nda exhibit head"]), *lines]))
+
+    def _listed(self) -> str:
+        rng = self.rng
+        frame = rng.choice(WORDS["nda exhibit item"]).replace("{thing}", thing(rng, WORDS["service"]))
+        text = said(rng, (frame,))
+        return text.format(length=_length(rng), date=self.sheet.style.date(draw_date(rng)))
+
     def signatures(self) -> _Section:
         """Where it is signed: names once more, often in capitals."""
         dice = self.dice
@@ -234,8 +262,9 @@ def agreement(sheet: Sheet, dice: Random) -> Draft:
     sheet.width = dice.choice((None, None, 90, 100, 110, 72))
     room = int(300 * (max(sheet.room, 400) / 300) ** rng.random() ** 0.7)
     count = min(45, max(1, room // 230)) if rng.random() < 0.8 else 45
-    middle = [*([made.recitals()] if rng.random() < 0.5 else []), *made.clauses(count)]
-    sections = [made.preamble(), *middle, *([made.signatures()] if rng.random() < 0.7 else [])]
+    before = [part() for part in (made.recitals, made.definitions) if rng.random() < 0.5]
+    after = [part() for part, share in ((made.signatures, 0.7), (made.exhibit, 0.35)) if rng.random() < share]
+    sections = [made.preamble(), *before, *made.clauses(count), *after]
     shown = _window(sections, rng, room)
     # a full name counts where it is first printed
     parties = next((section.parties for section in shown if section.parties), ())
