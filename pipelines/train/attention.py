@@ -40,6 +40,11 @@ class Family:
     def lengths(self) -> list[int]:
         return [self.num_shared, *map(len, self.rows)]
 
+    @property
+    def num_pairs(self) -> int:
+        """How many places are attended to from how many."""
+        return self.num_shared**2 + sum(len(row) * (self.num_shared + len(row)) for row in self.rows)
+
     def positions(self) -> list[torch.Tensor]:
         """Every row goes on after the block."""
         shared = self.num_shared

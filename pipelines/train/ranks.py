@@ -33,9 +33,9 @@ class Ranks:
         """The batches of a step that are this rank's: the longest first, each to who has the least."""
         loads = [(0, rank) for rank in range(self.size)]
         mine: list[Batch] = []
-        for batch in sorted(batches, key=lambda each: -each.num_tokens):
+        for batch in sorted(batches, key=lambda each: -each.work):
             load, rank = heapq.heappop(loads)
-            heapq.heappush(loads, (load + batch.num_tokens, rank))
+            heapq.heappush(loads, (load + batch.work, rank))
             if rank == self.rank:
                 mine.append(batch)
         return mine

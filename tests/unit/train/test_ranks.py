@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
+from pipelines.train.attention import Family, Row
 from pipelines.train.batches import Batch
 from pipelines.train.ranks import ALONE, Ranks, joined
 from schemas.errors import ConfigurationError
@@ -23,7 +24,8 @@ TORCHRUN = "-m torch.distributed.run --standalone --nproc-per-node 2"
 
 def batch_of(length: int) -> Batch:
     ids = torch.zeros(length, dtype=torch.long)
-    return Batch(ids=ids, positions=ids, families=(), places=ids, wanted=ids)
+    family = Family(num_shared=0, rows=(Row(num_prompt=length, num_answer=0),))
+    return Batch(ids=ids, positions=ids, families=(family,), places=ids, wanted=ids)
 
 
 @given(st.lists(st.integers(1, 50), max_size=12), st.integers(1, 5))
@@ -31,8 +33,21 @@ def test_every_batch_is_one_ranks_and_loads_are_alike(lengths: list[int], size: 
     batches = [batch_of(length) for length in lengths]
     shares = [Ranks(rank=rank, size=size).share(batches) for rank in range(size)]
     assert sorted(id(batch) for share in shares for batch in share) == sorted(map(id, batches))
-    loads = [sum(batch.num_tokens for batch in share) for share in shares]
-    assert max(loads) - min(loads) <= max(lengths, default=0)
+    loads = [sum(batch.work for batch in share) for share in shares]
+    assert max(loads) - min(loads) <= max((batch.work for batch in batches), default=0)
+
+
+def test_a_batch_of_long_samples_is_more_work() -> None:
+    ids = torch.zeros(2000, dtype=torch.long)
+    rows = [Row(num_prompt=90, num_answer=10)] * 20, [Row(num_prompt=1900, num_answer=100)]
+    short, long = (
+        Batch(
+            ids=ids, positions=ids, families=(Family(num_shared=0, rows=tuple(each)),), places=ids, wanted=ids
+        )
+        for each in rows
+    )
+    assert short.num_tokens == long.num_tokens
+    assert long.work > 2 * short.work
 
 
 def test_one_process_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
