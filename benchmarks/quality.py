@@ -34,7 +34,8 @@ def evaluations(options: argparse.Namespace, scratch: Path) -> Iterator[tuple[st
             yield f"SROIE dev, {shots} of the train file", ["receipt", dev, "--examples", train, *asked]
     if options.nda:
         dev = str(_renamed(options.nda / "dev.jsonl", scratch))
-        yield "Kleister-NDA dev", ["nda", dev, "--shots", "nearest", *limit]
+        for shots in ("first", "nearest"):
+            yield f"Kleister-NDA dev, {shots} examples", ["nda", dev, "--shots", shots, *limit]
 
 
 def _renamed(file: Path, scratch: Path) -> Path:
