@@ -6,7 +6,8 @@ address, is copied whole in the same way.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate, chain
@@ -67,37 +68,67 @@ def _try_read(leaf: Leaf, printed: str) -> Value | None:
         return None
 
 
-# what leaves open how far a pattern reaches: white space, classes of all but something, choices, looking around
-_OPEN: Final = re.compile(r"\s|\\[bBDsSW]|\[[\^\[]|\(\?|\||[*+?}]\?")
+# what leaves open how far a pattern reaches: white space but a blank, classes of all but something, looking around
+_OPEN: Final = re.compile(r"[^\S ]|\\[bBDsSW]|\[[\^\[]|\(\?|[*+?}]\?")
+_CLASS: Final = re.compile(r"\[(?:\\.|[^\]\\])*\]")
 
 
 @lru_cache
 def _whole(pattern: str) -> re.Pattern[str] | None:
-    """A pattern from `^` to `$` that says how far it reaches, so that a match cannot be a part of a longer value."""
+    """A pattern from `^` to `$` that says how far it reaches, so that a match cannot be a part of a longer value.
+
+    Where it has a blank, a document may have any white space.
+    """
     inner = pattern.removeprefix("^").removesuffix("$")
     if len(pattern) - len(inner) != 2 or inner.endswith("\\") or _OPEN.search(inner):
         return None
     # a dot that is neither escaped nor in a class is any character
-    if "." in re.sub(r"\[[^\]]*\]", "", re.sub(r"\\.", "", inner)):
+    outside = re.sub(r"\\.", "", _CLASS.sub("", inner))
+    if "." in outside or _has_open_choice(outside):
         return None
+    classes = iter(each.replace(" ", r"\s") for each in _CLASS.findall(inner))
+    spaced = "".join(part.replace(" ", r"\s+") + next(classes, "") for part in _CLASS.split(inner))
     try:
-        return re.compile(inner)
+        return re.compile(spaced)
     except re.error:
         return None
+
+
+def _has_open_choice(outside: str) -> bool:
+    """Whether a pattern chooses at its top, where `^` and `$` belong to one choice each."""
+    depth = 0
+    for char in outside:
+        depth += {"(": 1, ")": -1}.get(char, 0)
+        if char == "|" and not depth:
+            return True
+    return False
 
 
 def _find_matches(leaf: Leaf, text: str) -> Iterator[Span]:
     """Where the pattern of a text matches whole words, as long as they can be."""
     pattern = _whole(leaf.pattern)
-    edges = dict.fromkeys((0, *accumulate(map(len, words(text)))))
+    if pattern is None:
+        return
+    edges = [0, *accumulate(map(len, words(text)))]
+    whole = set(edges)
     free = 0
-    for start in edges if pattern else ():
+    for start in edges:
         # what goes on behind the longest value is none; to read all of it for each edge would take too long
-        match = pattern.match(text, start, start + leaf.max_length + 1) if pattern and start >= free else None
+        limit = start + leaf.max_length + 1
+        match = pattern.match(text, start, limit) if start >= free else None
         if match and start < match.end():
-            free = match.end()
-            if free in edges:
-                yield match.span()
+            free = _longest(match, edges, limit)
+            if free in whole:
+                yield start, free
+
+
+def _longest(match: re.Match[str], edges: Sequence[int], limit: int) -> int:
+    """Where the longest match ends that begins as this one: of several choices the first may be shorter."""
+    longer = edges[bisect_right(edges, match.end()) : bisect_right(edges, limit)]
+    for end in reversed(longer) if "|" in match.re.pattern else ():
+        if match.re.fullmatch(match.string, match.start(), end):
+            return end
+    return match.end()
 
 
 def _find_amounts(plain: str) -> list[Span]:

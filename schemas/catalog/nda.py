@@ -15,5 +15,10 @@ class Nda(ExtractionSchema):
 
     effective_date: date | None = Field(description="the day the agreement takes effect")
     jurisdiction: str | None = Field(description="the state or country whose law governs it")
-    term: str | None = Field(description="how long the duty of confidence lasts")
+    # two (2) years, eighteen months
+    term: str | None = Field(
+        description="how long the duty of confidence lasts",
+        max_length=60,
+        pattern=r"^[\w.-]+( \([\w-]+\))?[ -](years?|Years?|YEARS?|months?|Months?|MONTHS?|weeks?|days?)$",
+    )
     parties: list[str] = Field(description="the full name of every party to the agreement")

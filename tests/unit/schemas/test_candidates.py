@@ -218,7 +218,9 @@ def test_time_grows_no_faster_than_the_text(kind, unit):
     assert all(printed in text for printed in candidates(leaf(kind), text)[:50])
 
 
-@pytest.mark.parametrize("pattern", [r"^[\w.+-]+@[\w-]+(\.[\w-]+)+$", r"^[\w#/.-]*\d[\w/-]*$"])
+@pytest.mark.parametrize(
+    "pattern", [r"^[\w.+-]+@[\w-]+(\.[\w-]+)+$", r"^[\w#/.-]*\d[\w/-]*$", r"^\w+ (1|a)+$"]
+)
 @pytest.mark.parametrize("unit", ["a", "1", "a-", "1-", "a1", "-", ".a@", "a@", "a.", "1 ", "#/"])
 def test_time_of_matching_grows_no_faster_than_the_text(pattern, unit):
     text = unit * (60_000 // len(unit))
@@ -244,6 +246,15 @@ def test_a_match_longer_than_a_value_may_be_is_no_value():
         # no part of a word
         (r"^\d{4}$", "2024 and 20245", ["2024"]),
         (r"^[a-z]{3}$", "cat catch", ["cat"]),
+        # the longest of the choices, wherever it stands in the pattern
+        (r"^(cat|catalog)$", "catalog, cat, cats", ["catalog", "cat"]),
+        # a blank is any white space
+        (
+            r"^[\w-]+( \(\d+\))?[ -](years?|days?)$",
+            "two\n  (2) years; two-year; 3 days",
+            ["two\n  (2) years", "two-year", "3 days"],
+        ),
+        (r"^[a|b]\|$", "a| |", ["a|"]),
     ],
 )
 def test_a_text_with_a_whole_pattern_is_offered_its_matches(
@@ -265,12 +276,13 @@ def test_a_text_with_a_whole_pattern_is_offered_its_matches(
         r"^\d",
         r"\d$",
         r"^a\$",
-        r"^a b$",
+        "^a\tb$",
         r"^.+$",
         r"^\S+$",
         r"^[^@]+$",
         r"^[\s\w]+$",
-        r"^(a|b)$",
+        r"^a|b$",
+        r"^(a)|(b)$",
         r"^a+?$",
         r"^(?=a)\w$",
         r"^[$",
