@@ -19,9 +19,11 @@ def thing(rng: Random, heads: tuple[str, ...]) -> str:
 def skill(rng: Random) -> str:
     """Something that somebody knows or holds."""
     form = rng.random()
-    if form < 0.55:
+    if form < 0.3:
         return rng.choice(WORDS["skill"])
-    if form < 0.65:
+    if form < 0.6:
+        return _named_skill(rng)
+    if form < 0.66:
         return coined(rng) + rng.choice(("", "", ".js", "SQL", " Pro", " Cloud"))
     if form < 0.72:
         return "".join(rng.choices("ABCDEFGHIKLMNOPRSTUVWX", k=rng.randint(2, 5)))
@@ -29,6 +31,17 @@ def skill(rng: Random) -> str:
         WORDS[rng.choice(("device", "material", "crop", "animal", "noun", "language", "subject"))]
     )
     return rng.choice(WORDS["skill frame"]).format(what, n=rng.randint(1, 5))
+
+
+def _named_skill(rng: Random) -> str:
+    """A skill of two to four words: "forklift license", "cold-formed brass", "Leeds QR safety course"."""
+    what = rng.choice(WORDS[rng.choice(("noun", "material", "device", "trade", "crop"))]).lower()
+    if rng.random() < 0.3:
+        return f"{rng.choice(WORDS['skill how'])} {what}{rng.choice(('', 's'))}"
+    letters = "".join(rng.choices("ABCDEFGHIKLMNOPRSTUVWX", k=rng.randint(2, 4)))
+    first = rng.choice((what, what, letters, f"{letters}{rng.randint(1, 9)}", rng.choice(WORDS["skill how"])))
+    place = f"{rng.choice((city(rng), rng.choice(WORDS['nationality'])))} " if rng.random() < 0.2 else ""
+    return f"{place}{first} {rng.choice(WORDS['skill end'])}"
 
 
 _DRAWN: dict[str, Callable[[Random], str]] = {
