@@ -69,7 +69,7 @@ def _try_read(leaf: Leaf, printed: str) -> Value | None:
 
 
 # what leaves open how far a pattern reaches: white space but a blank, classes of all but something, looking around
-_OPEN: Final = re.compile(r"[^\S ]|\\[bBDsSW]|\[[\^\[]|\(\?|[*+?}]\?")
+_OPEN: Final = re.compile(r"[^\S ]|\\[bBDsSW ]|\[[\^\[]|\(\?|[*+?}]\?")
 _CLASS: Final = re.compile(r"\[(?:\\.|[^\]\\])*\]")
 
 
@@ -87,11 +87,16 @@ def _whole(pattern: str) -> re.Pattern[str] | None:
     if "." in outside or _has_open_choice(outside):
         return None
     classes = iter(each.replace(" ", r"\s") for each in _CLASS.findall(inner))
-    spaced = "".join(part.replace(" ", r"\s+") + next(classes, "") for part in _CLASS.split(inner))
+    spaced = "".join(_spaced(part) + next(classes, "") for part in _CLASS.split(inner))
     try:
         return re.compile(spaced)
     except re.error:
         return None
+
+
+def _spaced(part: str) -> str:
+    """A part of a pattern without classes: a blank is a run of white space, unless the pattern counts it."""
+    return re.sub(r" (?![*+?{])", r"\\s+", part).replace(" ", r"\s")
 
 
 def _has_open_choice(outside: str) -> bool:
@@ -114,7 +119,7 @@ def _find_matches(leaf: Leaf, text: str) -> Iterator[Span]:
     free = 0
     for start in edges:
         # what goes on behind the longest value is none; to read all of it for each edge would take too long
-        limit = start + leaf.max_length + 1
+        limit = start + 2 * leaf.max_length + 1
         match = pattern.match(text, start, limit) if start >= free else None
         if match and start < match.end():
             free = _longest(match, edges, limit)

@@ -107,7 +107,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         # for a model that copies already: rows, choices, the catalog most of the time, prompts as long as its own
         "finish": Recipe(
             shares={
-                # short ones: together they are a third of the text
+                # short ones: together they are two fifths of the text
                 "rows": 7.0,
                 "choices": 8.0,
                 "random": 2.5,

@@ -254,6 +254,7 @@ def test_a_match_longer_than_a_value_may_be_is_no_value():
             "two\n  (2) years; two-year; 3 days",
             ["two\n  (2) years", "two-year", "3 days"],
         ),
+        (r"^\d+ ?kg( net)*$", "5kg, 6 kg  net", ["5kg", "6 kg  net"]),
         (r"^[a|b]\|$", "a| |", ["a|"]),
     ],
 )
@@ -277,6 +278,7 @@ def test_a_text_with_a_whole_pattern_is_offered_its_matches(
         r"\d$",
         r"^a\$",
         "^a\tb$",
+        r"^a\ b$",
         r"^.+$",
         r"^\S+$",
         r"^[^@]+$",
