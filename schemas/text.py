@@ -19,8 +19,8 @@ def clean(text: str) -> str:
 # Thai to Khmer, CJK, Hangul: scripts that write words without blanks between them
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f"
 _MARKS = "\u0300-\u036f"
-# a sign that joins two letters to one word, as in "event-driven" and "Tanner's"
-_JOINT = rf"['’-](?=(?![{_UNSPACED}])[^\W\d_])"
+# a sign that joins two letters to one word, as in "event-driven" and "O'Neil", but not "Tanner's"
+_JOINT = rf"(?:-|['’](?![sS](?![^\W\d_])))(?=(?![{_UNSPACED}])[^\W\d_])"
 _WORD = re.compile(
     rf"""[{_UNSPACED}]
     |(?:(?![{_UNSPACED}])[^\W\d_][{_MARKS}]*|(?<=(?![{_UNSPACED}])[^\W\d_]|[{_MARKS}]){_JOINT})+?
@@ -34,7 +34,7 @@ _WORD = re.compile(
 def words(text: str) -> list[str]:
     """The parts of a text at whose edges a value may begin and end; joined they are the text.
 
-    Runs of letters and of digits, and every other character by itself but a hyphen or apostrophe between letters.
+    Runs of letters and of digits, and every other character by itself but a hyphen or apostrophe within a word.
     "AcmeLtd" and "No12" are glued often enough that a capital that begins a word and a digit make an edge too.
     """
     return _WORD.findall(text)

@@ -172,12 +172,16 @@ _SHORT_YEAR_END = re.compile(r"\D\d\d\Z")
 _YEAR_START = re.compile(r",?\s\d{4}")
 
 
+# within a word, with or without a sign
+_WITHIN_WORD = re.compile(r"[^\W\d_]['’-]?[^\W\d_]")
+
+
 def _gap(before: str, after: str) -> str:
     """A blank where two neighbours would be read as one number or one word."""
     if not before or not after:
         return ""
     last, first = before[-1], after[0]
-    if last.isalpha() and first.isalpha():
+    if any(map(_WITHIN_WORD.fullmatch, (last + first, before[-2:] + first, last + after[:2]))):
         return " "
     if last.isdigit() and first.isdigit():
         # one blank would group the digits

@@ -13,7 +13,9 @@ from schemas.text import clean, words
         ("SDN BHD(X)_y", ["SDN", " ", "BHD", "(", "X", ")", "_", "y"]),
         ("naïve Éclair e\u0301a", ["naïve", " ", "Éclair", " ", "e\u0301a"]),
         ("event-driven - PostgreSQL", ["event-driven", " ", "-", " ", "PostgreSQL"]),
-        ("Tanner's O’Neil-Smith' -x-1", ["Tanner's", " ", "O’Neil-Smith", "'", " ", "-", "x", "-", "1"]),
+        ("O’Neil-Smith' -x-1", ["O’Neil-Smith", "'", " ", "-", "x", "-", "1"]),
+        # of whom something is
+        ("Tanner's D’ARCY’S l'sol", ["Tanner", "'", "s", " ", "D’ARCY", "’", "S", " ", "l'sol"]),
         ("e\u0301-a 漢-a", ["e\u0301-a", " ", "漢", "-", "a"]),
         ("漢字abc漢", ["漢", "字", "abc", "漢"]),
         ("\r\n😀", ["\r", "\n", "😀"]),
