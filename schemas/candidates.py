@@ -70,7 +70,8 @@ def _try_read(leaf: Leaf, printed: str) -> Value | None:
 
 # what leaves open how far a pattern reaches: white space but a blank, classes of all but something, looking around
 _OPEN: Final = re.compile(r"[^\S ]|\\[bBDsSW ]|\[[\^\[]|\(\?|[*+?}]\?")
-_CLASS: Final = re.compile(r"\[(?:\\.|[^\]\\])*\]")
+# an escaped character or a class
+_ATOM: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]")
 
 
 @lru_cache
@@ -83,30 +84,23 @@ def _whole(pattern: str) -> re.Pattern[str] | None:
     if len(pattern) - len(inner) != 2 or inner.endswith("\\") or _OPEN.search(inner):
         return None
     # a dot that is neither escaped nor in a class is any character
-    outside = re.sub(r"\\.", "", _CLASS.sub("", inner))
-    if "." in outside or _has_open_choice(outside):
+    if "." in _ATOM.sub("", inner) or has_open_choice(inner):
         return None
-    classes = iter(each.replace(" ", r"\s") for each in _CLASS.findall(inner))
-    spaced = "".join(_spaced(part) + next(classes, "") for part in _CLASS.split(inner))
+    spaced = _ATOM.sub(lambda atom: atom[0].replace(" ", r"\s"), inner)
+    # elsewhere a blank is a run of white space, unless the pattern counts it
+    spaced = re.sub(r" (?![*+?{])", r"\\s+", spaced).replace(" ", r"\s")
     try:
         return re.compile(spaced)
     except re.error:
         return None
 
 
-def _spaced(part: str) -> str:
-    """A part of a pattern without classes: a blank is a run of white space, unless the pattern counts it."""
-    return re.sub(r" (?![*+?{])", r"\\s+", part).replace(" ", r"\s")
-
-
-def _has_open_choice(outside: str) -> bool:
-    """Whether a pattern chooses at its top, where `^` and `$` belong to one choice each."""
-    depth = 0
-    for char in outside:
-        depth += {"(": 1, ")": -1}.get(char, 0)
-        if char == "|" and not depth:
-            return True
-    return False
+def has_open_choice(pattern: str) -> bool:
+    """Whether a `|` stands outside all parentheses, so that marks of start and end are those of one side alone."""
+    bare = _ATOM.sub("", pattern)
+    while (rest := re.sub(r"\([^()]*\)", "", bare)) != bare:
+        bare = rest
+    return "|" in bare
 
 
 def _find_matches(leaf: Leaf, text: str) -> Iterator[Span]:

@@ -5,14 +5,13 @@ be intersected with `&`; `%regex {"substring_chunks": [...]}` is every run of ne
 """
 
 import json
-import re
 from collections.abc import Callable
 from functools import lru_cache
 from zlib import crc32
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
-from schemas.candidates import candidates, is_offered
+from schemas.candidates import candidates, has_open_choice, is_offered
 from schemas.errors import GrammarError
 from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm
 from schemas.text import words
@@ -166,7 +165,7 @@ _NULL = '"null"'
 @lru_cache
 def _matching(pattern: str) -> str:
     """What holds a text to its pattern; nothing if the grammar cannot express it, and validation alone refuses."""
-    if not pattern or _has_open_choice(pattern):
+    if not pattern or has_open_choice(pattern):
         return ""
     start = "" if pattern.startswith("^") else "(?s:.*)"
     end = "" if pattern.endswith("$") and not pattern.endswith("\\$") else "(?s:.*)"
@@ -176,14 +175,6 @@ def _matching(pattern: str) -> str:
     expression = f"/{start}(?:{inner}){end}{escaped}/"
     refused = LLMatcher(LLTokenizer("byte"), f"start: {expression}", log_level=0).is_error()
     return "" if refused else f" & {expression}"
-
-
-def _has_open_choice(pattern: str) -> bool:
-    """Whether a `|` stands outside all parentheses, so that marks of start and end are those of one side alone."""
-    bare = re.sub(r"\\.|\[\^?\]?[^\]]*\]", "", pattern)
-    while (rest := re.sub(r"\([^()]*\)", "", bare)) != bare:
-        bare = rest
-    return "|" in bare
 
 
 def copied_name(leaf: Leaf) -> str:

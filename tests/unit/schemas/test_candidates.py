@@ -282,6 +282,7 @@ def test_a_text_with_a_whole_pattern_is_offered_its_matches(
         r"^.+$",
         r"^\S+$",
         r"^[^@]+$",
+        r"^\[a.b]$",
         r"^[\s\w]+$",
         r"^a|b$",
         r"^(a)|(b)$",

@@ -188,16 +188,17 @@ class _Agreement:
         """Words that are written like names."""
         rng, dice = self.rng, self.dice
         mark, quoted = dice.choice(("", "", "(a) ", "- ", "1.1 ")), dice.choice(('"{}"', "“{}”"))
-        # within a sentence
-        meanings = (
-            said(rng, (f"– {each}",))[2:] for each in rng.sample(WORDS["nda meaning"], rng.randint(2, 5))
-        )
+        verbs = ("means", "is", "includes")
         lines = [
-            f"{mark}{quoted.format(rng.choice(WORDS['nda defined']))} {rng.choice(('means', 'is', 'includes'))} {each};"
-            for each in meanings
+            said(rng, (f"{mark}{{}} {{}} {meaning};",)).format(
+                quoted.format(rng.choice(WORDS["nda defined"])),
+                rng.choice(verbs),
+                R=self.receiver,
+                D=self.discloser,
+            )
+            for meaning in rng.sample(WORDS["nda meaning"], rng.randint(2, 5))
         ]
-        text = "\n".join(["In this Agreement", *lines])
-        return _Section(text.format(R=self.receiver, D=self.discloser))
+        return _Section("\n".join(["In this Agreement", *lines]))
 
     def exhibit(self) -> _Section:
         """A list behind the agreement: people, things and spans of time that answer nothing."""
