@@ -31,7 +31,7 @@ class _Masks(LogitsProcessor):
     def __init__(self, loaded: Loaded, requests: Sequence[Request], given: Sequence[Sequence[int]]) -> None:
         self._size = loaded.tokenizer.size
         self._token_bytes = loaded.tokenizer.token_bytes
-        self._repeats = [Repeats(request) for request in requests]
+        self._repeats = [Repeats(request, grammar.printed_in(request.document)) for request in requests]
         self._end = loaded.tokenizer.special(END_OF_ANSWER)
         tokenizer = loaded.tokenizer.for_grammar
         texts = [grammar.build(request.form, request.document) for request in requests]

@@ -31,7 +31,7 @@ class _Row:
         self.answer: Answer = []
         self._max_new_tokens = request.max_new_tokens
         self._tokenizer = loaded.tokenizer
-        self._repeats = Repeats(request)
+        self._repeats = Repeats(request, grammar.printed_in(request.document))
         text = grammar.build(request.form, request.document)
         self._matcher = grammar.matcher(text, loaded.tokenizer.for_grammar)
 

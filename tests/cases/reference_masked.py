@@ -27,7 +27,10 @@ def is_greedy(loaded: Loaded, request: Request, answer: Sequence[int], tolerance
     logits = loaded.model(input_ids=tokens, attention_mask=mask, use_cache=False).logits[0]
     scores = logits[len(request.prompt) - 1 : -1, : loaded.tokenizer.size]
     text = grammar.build(request.form, request.document)
-    matcher, repeats = grammar.matcher(text, loaded.tokenizer.for_grammar), Repeats(request)
+    matcher, repeats = (
+        grammar.matcher(text, loaded.tokenizer.for_grammar),
+        Repeats(request, grammar.printed_in(request.document)),
+    )
     token_bytes = loaded.tokenizer.token_bytes
     for token, scored in zip(answer, scores, strict=True):
         packed = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)

@@ -48,7 +48,7 @@ class Chooser:
         text = grammar.build(request.form, request.document, self.printed)
         self._matcher = grammar.matcher(text, tokenizer.for_grammar)
         self._tokenizer = tokenizer
-        self._repeats = Repeats(request)
+        self._repeats = Repeats(request, self.printed)
         self.num_masks = 0
 
     def forced(self) -> list[int]:

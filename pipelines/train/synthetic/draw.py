@@ -5,15 +5,20 @@ from random import Random
 from typing import Any
 
 from pipelines.train.synthetic.domains import DOMAINS, HELD_BACK_NAMES, Concept, Domain
+from pipelines.train.synthetic.made_up import made_up
 from pipelines.train.synthetic.page import Fact, Page, Split, cased, listed
 from pipelines.train.synthetic.printing import Region, draw_region
 from pipelines.train.synthetic.sheet import Said, Sheet
 from pipelines.train.synthetic.values import draw_value, kind_of
 from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm
 
+# the share of schemas that name what nobody has heard of; only in training
+_MADE_UP = 0.7
 # the share of fields that a document lacks
 _ABSENCES = (0.0, 0.08, 0.15, 0.25, 0.4)
 _FEW_ABSENCES = (0.0, 0.0, 0.0, 0.15)
+# the share of cells of a column that are blank
+_BLANKS = (0.0, 0.0, 0.06, 0.2, 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +75,10 @@ def draw_plan(rng: Random, split: Split, *, drill: str = "") -> Plan:
 
 def _domain(rng: Random, split: Split, shape: str) -> Domain:
     """Of the eval split, a third is about what training never saw; a drill's domain has something of its shape."""
+    if split == "train" and rng.random() < _MADE_UP:
+        domain = made_up(rng)
+        if not shape or any(_is_of(each, shape) for each in domain.concepts):
+            return domain
     is_new = split == "eval" and rng.random() < 0.33
     known = [
         domain for domain in DOMAINS if not shape or any(_is_of(each, shape) for each in domain.concepts)
@@ -111,7 +120,7 @@ def _choose_few(rng: Random, domain: Domain, shape: str) -> tuple[list[Concept],
         chosen = [*choices[: rng.choice((1, 2, 2, 3))], *others[:wanted]]
         return chosen, others[wanted : wanted + rng.choice((0, 1, 2))]
     many = [] if shape == "one" else [concept for concept in domain.concepts if concept.shape == shape]
-    wanted = rng.choice((0, 0, 1, 2) if many else (1, 2, 2, 3))
+    wanted = rng.choice((0, 0, 1, 2) if many else (1, 2, 3, 4, 5, 6))
     chosen = [rng.choice(many)] if many else []
     return [*chosen, *ones[:wanted]], ones[wanted : wanted + rng.choice((0, 0, 1, 2))]
 
@@ -282,12 +291,13 @@ class _Filler:
 
     def _rows(self, field: Field, fact: Fact, count: int) -> tuple[Fact, Any]:
         fact.header = [self._labels.of(part) for part in field.parts]
+        # the first column names the row; the others are blank as the table has it
+        blanks = [0.0, *(self._rng.choice(_BLANKS) for _ in field.parts[1:])]
         records = []
         for _ in range(count):
-            # the first column names the row
             pairs = [
-                self.fact(part, is_lost=number > 0 and self._rng.random() < 0.06)
-                for number, part in enumerate(field.parts)
+                self.fact(part, is_lost=self._rng.random() < blank)
+                for part, blank in zip(field.parts, blanks, strict=True)
             ]
             fact.rows.append([part.text for part, _ in pairs])
             records.append({part.name: value for part, (_, value) in zip(field.parts, pairs, strict=True)})

@@ -57,7 +57,7 @@ def _drawn(size: int, draw: Callable[[], str]) -> dict[str, None]:
 
 def _place(fake: Faker) -> tuple[str, str, str]:
     parts = (fake.street_name(), fake.city(), fake.postcode())
-    street, town, code = (unicodedata.normalize("NFC", part) for part in parts)
+    street, town, code = (unicodedata.normalize("NFC", part).strip() for part in parts)
     return street, town, code
 
 

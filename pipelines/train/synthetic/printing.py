@@ -64,7 +64,7 @@ _CURRENCIES = (
     *("€", "€", "€", "€", "EUR", "EUR", "EUR", "EUR", "EUR", "£", "£", "£", "£", "£", "£", "£", "GBP", "GBP"),
     *("RM", "RM", "RM", "RM", "RM", "MYR", "SGD", "SGD", "S$", "AUD", "AUD", "A$", "CAD", "CAD", "C$", "NZD"),
     *("CHF", "CHF", "CHF", "SEK", "NOK", "DKK", "PLN", "zł", "CZK", "Kč", "¥", "¥", "JPY", "₹", "₹", "INR"),
-    *("Rs.", "HK$", "THB", "฿", "IDR", "Rp.", "ZAR", "R$", "BRL", "MXN", "AED", "KES", "TRY", "₩"),
+    *("Rs.", "HK$", "THB", "฿", "IDR", "Rp.", "ZAR", "R$", "BRL", "MXN", "AED", "KES", "₩"),
 )
 _WORDS = ("euros", "US dollars", "ringgit", "yen", "Swiss francs", "euro")
 # of these the code after the number is custom

@@ -16,7 +16,7 @@ from schemas.text import clean
 from schemas.wire import dump
 
 # a change of what a seed gives makes a new version
-VERSION = 6
+VERSION = 7
 MAX_EXAMPLES = 8
 # documents drawn for one that reads; some schemas have none in some templates
 _TRIES = 20
@@ -89,8 +89,12 @@ class Lead:
 
 # copying is learned from a few lines at once, and from whole documents hardly ever
 _DRILLS = Recipe(shares={"drill": 1.0}, sizes={700: 1.0}, max_examples=3)
-# and so is choosing: what is chosen is said in other words than the schema's
-_CHOICES = Recipe(shares={"choices": 1.0}, sizes={700: 1.0}, max_examples=3)
+# so is finding what a name names, and choosing what is said in other words than the schema's
+_MIXED = Recipe(
+    shares={"drill": 6.0, "choices": 1.5, "rows": 2.0, "random": 0.5},
+    sizes={700: 2.0, 1_200: 1.0},
+    max_examples=3,
+)
 _SHORT = Recipe(sizes={1_500: 1.0}, lead=Lead(recipe=_DRILLS, until=32_000))
 
 
@@ -107,10 +111,11 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         # for a model that copies already: rows, choices, the catalog most of the time, prompts as long as its own
         "finish": Recipe(
             shares={
-                # short ones: together they are two fifths of the text
-                "rows": 7.0,
-                "choices": 8.0,
-                "random": 2.5,
+                # short ones
+                "drill": 5.0,
+                "rows": 6.0,
+                "choices": 4.0,
+                "random": 5.0,
                 "receipt": 2.0,
                 "invoice": 3.2,
                 "support_ticket": 1.7,
@@ -118,7 +123,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 "nda": 2.4,
             },
             sizes={1_500: 3.5, 3_000: 3.0, 6_000: 2.0, 10_000: 0.7},
-            lead=Lead(recipe=_CHOICES, until=5_000),
+            lead=Lead(recipe=_MIXED, until=12_000),
         ),
         # for runs of minutes: short prompts of random schemas
         "tiny": Recipe(shares={"random": 1.0}, sizes={1_200: 1.0}, max_examples=3),

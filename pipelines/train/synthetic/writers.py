@@ -73,16 +73,15 @@ class RandomWriter:
 class DrillWriter:
     """A small schema: a few lines, each a label and its value, and with it a list or the rows of a table.
 
-    What is chosen among a few values often has no label, and is said in any order.
+    Lines often stand in another order in every document; what is chosen among a few values often has no label.
     """
-
-    is_uniform = True
 
     def __init__(self, rng: Random, split: Split, shape: str) -> None:
         self._plan = draw_plan(rng, split, drill=shape)
         self.form = self._plan.form
         self.name = f"drill of {shape}"
         self._is_of_choices = shape == "choice"
+        self.is_uniform = self._plan.is_opaque or rng.random() < 0.6
         self.templates = _templates(split, ("drill",))
         self._seed = rng.random()
 
@@ -93,13 +92,16 @@ class DrillWriter:
         mark, joint = dice.choice((": ", " ", " = ", ":\n")), dice.choice(("\n", "\n", "; ", ", "))
         facts = page.plain()
         said = [f"{fact.label}{mark}{fact.text}" for fact in facts]
+        in_any_order = dice.random() < 0.5
         if self._is_of_choices and dice.random() < 0.7:
+            in_any_order = True
             joint = dice.choice((" · ", ", ", "\n", " ", " | ", "\n- ", " / "))
             in_words, is_bare = dice.random() < 0.4, dice.random() < 0.5
             said = [
                 fact.said if in_words else fact.text if is_bare or fact.concept.choices else line
                 for fact, line in zip(facts, said, strict=True)
             ]
+        if in_any_order:
             rng.shuffle(said)
         text = joint.join(said)
         parts = [text, *(self._many(page, fact, dice) for fact in page.others())]

@@ -13,6 +13,7 @@ from schemas.repeats import without_repeats
 from schemas.wire import dump
 from tests.cases.prompts import request_of
 from workers.engine.choice import Chooser, Scores
+from workers.engine.grammar import printed_in
 from workers.engine.protocol import Request
 from workers.engine.repeats import Repeats
 from workers.engine.tokenizer import PlainTokenizer
@@ -103,6 +104,23 @@ def test_it_goes_on(tiny_tokenizer: PlainTokenizer, document: str, record: dict[
     assert without_repeats(FORM, record, document) == (record, [])
 
 
+@pytest.mark.parametrize(
+    ("document", "wanted", "sizes"),
+    [
+        pytest.param("4 5", ["4", "4", "5"], ["4", "5"], id="another one"),
+        pytest.param("44 45", ["44", "44"], ["44", "45"], id="another one that begins the same"),
+        pytest.param("4 4 5", ["4", "4", "4"], ["4", "4", "5"], id="as often as printed"),
+        pytest.param("5 4", ["4", "5", "4"], ["4", "5"], id="none is left"),
+    ],
+)
+def test_an_item_that_was_written_as_often_as_it_may_is_offered_no_more(
+    tiny_tokenizer: PlainTokenizer, document: str, wanted: list[str], sizes: list[str]
+) -> None:
+    found = written(tiny_tokenizer, document, order(sizes=wanted))["sizes"]
+    assert found[: len(sizes)] == sizes
+    assert without_repeats(FORM, order(sizes=found), document)[1] == []
+
+
 def test_the_last_one_is_left_out_and_its_list_is_named() -> None:
     found = order(
         line("4", "oak table", "new", "new"), PINE, line("4", "oak table", "new", "new"), tags=["new"]
@@ -139,7 +157,8 @@ def pieces(answer: bytes, sizes: Sequence[int]) -> Iterator[bytes]:
 
 
 def is_refused(document: str, record: dict[str, Any], sizes: Sequence[int]) -> bool:
-    repeats = Repeats(Request(prompt=[1], document=document, form=FORM, max_new_tokens=9))
+    request = Request(prompt=[1], document=document, form=FORM, max_new_tokens=9)
+    repeats = Repeats(request, printed_in(document))
     refused = False
     for piece in pieces(dump(record).encode(), sizes):
         refused |= repeats.refuses(piece)
@@ -161,6 +180,14 @@ def test_however_the_answer_comes_it_is_refused_where_an_item_too_many_is_gone_o
     assert is_refused(document, record, pieces_of) == has_too_many
     _, ended = without_repeats(FORM, record, document)
     assert (("tags",) in ended) == (len(set(tags)) < len(tags))
+
+
+@given(NUMBERS, st.lists(st.integers(1, 9), min_size=1, max_size=4))
+def test_however_the_answer_comes_an_offered_item_too_many_is_refused(
+    sizes: list[str], pieces_of: list[int]
+) -> None:
+    document = "1 23 -4"
+    assert is_refused(document, order(sizes=sizes), pieces_of) == (len(set(sizes)) < len(sizes))
 
 
 @given(TAGS, st.integers(1, 5), st.data())

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from llguidance import LLMatcher, LLTokenizer
 
 from pipelines.train.synthetic import RECIPES, Recipe, Sample, preview, sample, samples
 from pipelines.train.synthetic.domains import HELD_BACK_NAMES
+from pipelines.train.synthetic.made_up import made_up
 from pipelines.train.synthetic.page import Split
 from pipelines.train.synthetic.pools import company
 from pipelines.train.synthetic.samples import MAX_EXAMPLES
@@ -95,6 +97,22 @@ def test_values_stand_in_the_document_and_read(split: Split, recipe: str) -> Non
     for made in drawn(split, recipe, 150):
         for text, record in pairs(made):
             assert list(faults(made.form, text, record)) == [], text
+
+
+def test_made_up_fields_are_named_by_the_words_that_label_them() -> None:
+    for seed in range(50):
+        domain = made_up(Random(seed))
+        fields = [field for concept in domain.concepts for field in (concept, *concept.parts)]
+        assert len({field.names[0] for field in fields}) == len(fields)
+        for field in fields:
+            parts = set(field.names[0].split("_"))
+            assert all(parts <= set(re.findall(r"\w+", label.lower())) for label in field.labels)
+
+
+def test_only_training_is_about_made_up_matters() -> None:
+    train, evaluated = ({made.name for made in drawn(split, "random", 60)} for split in SPLITS)
+    assert "made up" in train
+    assert "made up" not in evaluated
 
 
 def test_siblings_change_nothing_else_of_a_sample() -> None:
@@ -229,7 +247,7 @@ def test_names_of_things_are_too_many_to_learn() -> None:
 def test_what_parts_the_items_of_a_list_does_not_stand_in_them() -> None:
     lists = [
         value
-        for made in drawn("eval", "finish", 60, seed=4)
+        for made in drawn("eval", "finish", 150, seed=4)
         if made.name.startswith("drill")
         for _, record in pairs(made)
         for value in record.values()

@@ -70,6 +70,9 @@ def rows_of(page: Page, fact: Fact, dice: Random) -> list[str]:
         dice.choice(("", "{}:", "{}", "== {} ==")),
         dice.random() < 0.8,
     )
+    # without their columns, cells beside a blank one could be of any
+    if style == "cells" and not all(all(row) for row in fact.rows):
+        style = "pipes"
     lines = grid(page.sheet, fact.header, fact.rows, style, with_header=has_header)
     return ([heading.format(fact.label)] if heading else []) + lines
 
