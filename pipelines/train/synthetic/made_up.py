@@ -10,6 +10,8 @@ from pipelines.train.synthetic.domains import DOMAINS, Concept, Domain
 from pipelines.train.synthetic.pools import coined, pools
 from pipelines.train.synthetic.words import WORDS
 
+# the name of every such domain
+MADE_UP = "made up"
 _WORDS = tuple(
     sorted(
         {
@@ -53,7 +55,7 @@ def made_up(rng: Random) -> Domain:
         maker.rows(),
     ]
     titles = tuple(maker.words().replace("_", " ").capitalize() for _ in range(2))
-    return Domain("made up", titles, tuple(concepts), is_held_back=False)
+    return Domain(MADE_UP, titles, tuple(concepts), is_held_back=False)
 
 
 class _Maker:

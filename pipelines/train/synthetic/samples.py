@@ -112,15 +112,15 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "finish": Recipe(
             shares={
                 # short ones
-                "drill": 5.0,
-                "rows": 6.0,
-                "choices": 4.0,
-                "random": 5.0,
+                "drill": 2.0,
+                "rows": 4.0,
+                "choices": 3.0,
+                "random": 3.0,
                 "receipt": 2.0,
-                "invoice": 3.2,
-                "support_ticket": 1.7,
-                "job_posting": 2.8,
-                "nda": 2.4,
+                "invoice": 4.0,
+                "support_ticket": 2.0,
+                "job_posting": 3.0,
+                "nda": 2.5,
             },
             sizes={1_500: 3.5, 3_000: 3.0, 6_000: 2.0, 10_000: 0.7},
             lead=Lead(recipe=_MIXED, until=12_000),
