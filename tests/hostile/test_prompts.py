@@ -67,4 +67,4 @@ def test_answers_are_copied_from_the_document_and_others_do_not_notice() -> None
         if answer.finish is Finish.STOP:
             record = json.loads(answer.text)
             assert list(record) == ["name", "paid", "lines", "total"]
-            assert record["name"] in request.document
+            assert record["name"] is None or record["name"] in request.document
