@@ -18,6 +18,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from schemas.errors import GleanerError
+
 # a pipe has no width
 PIPE_WIDTH = 200
 
@@ -29,6 +31,15 @@ err = Console(stderr=True, highlight=False, markup=False, width=None if sys.stde
 def say(label: str, style: str, text: str) -> None:
     """A sentence for people on standard error, after a coloured label."""
     err.print(Text.assemble((label, style), " ", text), soft_wrap=True)
+
+
+def run_alone(app: Callable[[], object]) -> None:
+    """Run a command that is a module of its own; an error is one sentence with the next step, and exit code 1."""
+    try:
+        app()
+    except GleanerError as exc:
+        say("error:", "red", str(exc))
+        sys.exit(1)
 
 
 @contextmanager

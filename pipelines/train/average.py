@@ -5,7 +5,6 @@ Wortsman et al., 2022). Which weight each gets is to be chosen by `gleaner eval`
 """
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
@@ -13,9 +12,9 @@ from typing import Annotated
 import typer
 from transformers import HrmTextForCausalLM
 
-from pipelines.cli.console import err, out
+from pipelines.cli.console import out, run_alone
 from pipelines.train.finish import save_checkpoint
-from schemas.errors import ConfigurationError, GleanerError
+from schemas.errors import ConfigurationError
 from workers.engine import checkpoint
 from workers.engine.identity import digest, resolve
 
@@ -100,14 +99,5 @@ def _part(text: str) -> tuple[str, float]:
     return path, weight
 
 
-def main() -> None:
-    """Run the command; an error is one sentence with the next step, and exit code 1."""
-    try:
-        app()
-    except GleanerError as exc:
-        err.print(f"[red]error:[/red] {exc}", soft_wrap=True)
-        sys.exit(1)
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(app)

@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 import torch
 
 from schemas.candidates import is_offered
-from schemas.forms import Form, Leaf, ListForm
+from schemas.forms import Form, Leaf, ListForm, ObjectForm
 from schemas.repeats import is_spent
 from schemas.wire import dump
 from workers.engine.grammar import Printed
@@ -37,6 +37,7 @@ class Repeats:
         self._document = request.document
         self._printed = printed
         self._outline = Outline(request.form)
+        self._has_offered = _has_offered(request.form)
         self._answer = b""
         self._lists: dict[str, _Begun] = {}
 
@@ -57,8 +58,11 @@ class Repeats:
 
     def refuses(self, token: bytes) -> bool:
         """Whether a list that is to end would go on, or an item be written that is offered no more."""
+        goes_on = b"," in token
+        if not goes_on and not self._has_offered:
+            return False
         self._writes_repeat(self._outline, self._answer, self._lists)
-        if b"," not in token and not _offered(self._outline):
+        if not goes_on and not _offered(self._outline):
             return False
         outline, answer, lists = copy(self._outline), self._answer + token, dict(self._lists)
         return self._writes_repeat(outline, answer, lists) or self._is_used_up(outline, answer, lists)
@@ -121,3 +125,10 @@ def _offered(outline: Outline) -> _Offered | None:
 
 def _is_offered(form: Form) -> TypeGuard[Leaf]:
     return isinstance(form, Leaf) and is_offered(form)
+
+
+def _has_offered(form: Form) -> bool:
+    """Whether a form has a list whose items are offered."""
+    if isinstance(form, ListForm):
+        return _is_offered(form.item) or _has_offered(form.item)
+    return isinstance(form, ObjectForm) and any(_has_offered(field) for _, field in form.fields)
