@@ -56,6 +56,8 @@ class SchemaSettings(BaseModel):
     examples_cache: ExamplesCache = "off"
     # positions kept free for the answer
     max_answer_tokens: int = Field(default=768, ge=16)
+    # the longest text that is asked for at once, in tokens; None: whatever fits beside two examples
+    window_tokens: int | None = Field(default=None, ge=32)
     # tokens of text that neighbouring windows share
     overlap_tokens: int = Field(default=96, ge=0)
     # put the descriptions of schema and fields before the examples

@@ -89,14 +89,17 @@ class Prompter:
         # positions kept free for the answer
         self.max_new_tokens = min(schema.settings.max_answer_tokens, max_positions // 2)
         self.max_prompt_tokens = max_positions - self.max_new_tokens
+        self._longest = schema.settings.window_tokens
         for step in schema.settings.ladder:
             # a condition without a token is found here, before the first document
             self._opening(step)
         self._end = tokenizer.special(envelope.end)
 
     def build(self, text: str, step: Step) -> Prompt | None:
-        """The prompt of a text with as many examples as fit, None if not even two do."""
+        """The prompt of a text with as many examples as fit, None if not even two do or it is longer than a window."""
         body = self.tokenizer.encode(f"Text:\n{text}\nJSON:")
+        if self._longest is not None and len(body) - self._body_frame > self._longest:
+            return None
         opening = self._opening(step)
         room = self.max_prompt_tokens - len(opening) - len(body) - 1
         if room < self._chooser.least(step):
@@ -106,7 +109,7 @@ class Prompter:
         return Prompt(ids=(*shared, *body, self._end), shots=tuple(shots), num_shared=len(shared))
 
     def room(self, step: Step) -> int:
-        """Tokens of text that fit beside two examples or more, whichever are chosen for it.
+        """Tokens of text that fit beside two examples or more, whichever are chosen for it, and into a window.
 
         Raises:
             PromptError: two examples leave no room for a text.
@@ -120,7 +123,8 @@ class Prompter:
                 hint="Shorten the examples or lower max_answer_tokens in the schema's settings.",
                 schema=self.schema.name,
             )
-        return free - self._chooser.reserve(step, free)
+        room = free - self._chooser.reserve(step, free)
+        return room if self._longest is None else min(room, self._longest)
 
     def count(self, text: str) -> int:
         """The number of tokens of a text."""

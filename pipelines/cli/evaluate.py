@@ -48,6 +48,10 @@ def measure(
         ExamplesCache | None,
         typer.Option(help="Whether prompts share their examples, instead of the schema's setting."),
     ] = None,
+    window_tokens: Annotated[
+        int | None,
+        typer.Option(help="The longest text asked for at once, instead of the schema's setting.", min=32),
+    ] = None,
     cycles: Annotated[
         str | None,
         typer.Option(help="Depth of the model as 2x3, H_cycles x L_cycles; default: its config's."),
@@ -85,7 +89,7 @@ def measure(
         return
     _prepare(plots, out_file)
     chosen, file, loaded = _load(runtime, schema, labels, samples, examples)
-    chosen = _asked_with(chosen, shots=shots, examples_cache=examples_cache)
+    chosen = _asked_with(chosen, shots=shots, examples_cache=examples_cache, window_tokens=window_tokens)
     warn_of_placeholder(runtime)
     evaluated = _evaluate(runtime, chosen, loaded, limit)
     made = report(evaluated)
@@ -128,7 +132,7 @@ def _runtime(model: str | None, cycles: str | None) -> Runtime:
     return get_runtime()
 
 
-def _asked_with(schema: Schema, **settings: str | None) -> Schema:
+def _asked_with(schema: Schema, **settings: str | int | None) -> Schema:
     """The schema asked for in another way, which is a version of its own."""
     changed = {name: value for name, value in settings.items() if value is not None}
     if not changed:

@@ -153,6 +153,19 @@ def test_with_shared_examples_it_is_a_version_of_its_own(
     assert len({each["schema_digest"] for each in stored}) == 2
 
 
+def test_with_other_windows_it_is_a_version_of_its_own(
+    gleaner: Gleaner, runtime: Runtime, labels: Path
+) -> None:
+    texts = [json.loads(line)["text"] for line in labels.read_text().splitlines()]
+    longest = max(map(len, texts))
+    engine: Any = runtime.engine
+    for window_tokens in (longest, 2 * longest):
+        gleaner("eval", "parcel", labels, "--window-tokens", str(window_tokens))
+    assert [request.document for request in engine.requests] == texts * 2
+    stored = json.loads(gleaner("eval", "--history", "parcel", "--json"))
+    assert len({each["schema_digest"] for each in stored}) == 2
+
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -336,6 +336,17 @@ def test_windows_of_a_long_document_are_merged_with_their_places(overlap_tokens:
     assert all(document[item.start : item.end] == item.text for item in placed)
 
 
+def test_no_window_is_longer_than_the_schema_wants() -> None:
+    made, engine = extractor(read_window, window_tokens=64, overlap_tokens=0)
+    extractions = made.extract([contract(30), "Party-001"])
+    assert [each.outcome for each in extractions] == [Outcome.DONE, Outcome.DONE]
+    counts = [made.prompter.count(request.document) for request in engine.requests]
+    assert len(counts) > 2 and max(counts) <= 64
+    assert [each.cost.num_windows for each in extractions] == [len(counts) - 1, 1]
+    assert extractions[0].wire_record is not None
+    assert extractions[0].wire_record["names"] == [f"Party-{n:03d}" for n in range(30)]
+
+
 def test_every_window_is_shown_the_examples_nearest_to_it() -> None:
     kinds = ("rent", "deposit", "repairs", "notice")
     examples = [Example(text=f"Of the {kind}: {kind}.", record=RECORD) for kind in kinds]

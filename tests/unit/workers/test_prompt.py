@@ -191,6 +191,15 @@ def test_room_is_what_a_text_may_take_beside_two_examples(settings: dict[str, An
     assert builder.build("x" * (room + 9), step) is None
 
 
+@pytest.mark.parametrize(("window_tokens", "room"), [(90, 90), (90_000, None)])
+def test_a_text_is_no_longer_than_the_windows_of_the_schema(window_tokens: int, room: int | None) -> None:
+    builder = prompter(window_tokens=window_tokens)
+    assert builder.room(DIRECT) == (room or prompter().room(DIRECT))
+    # a few tokens of slack here too
+    assert (builder.build("x" * 99, DIRECT) is None) == (room == 90)
+    assert builder.build("x" * 90, DIRECT) == prompter().build("x" * 90, DIRECT)
+
+
 def test_no_room_is_an_error_that_names_the_schema() -> None:
     with pytest.raises(PromptError, match="two examples of note take 130 tokens") as caught:
         prompter(max_positions=280, max_answer_tokens=100).room(DIRECT)
