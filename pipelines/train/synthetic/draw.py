@@ -13,7 +13,7 @@ from pipelines.train.synthetic.values import draw_value, kind_of
 from schemas.forms import Form, Kind, Leaf, ListForm, ObjectForm
 
 # the share of schemas that name what nobody has heard of; only in training
-_MADE_UP = 0.5
+_MADE_UP = 0.3
 # how labels are spelt; those of made-up matters as often as field names as in another way
 _CASES = (52, 12, 12, 8, 8, 8)
 _MADE_UP_CASES = (20, 10, 10, 5, 50, 5)
@@ -22,6 +22,8 @@ _ABSENCES = (0.0, 0.08, 0.15, 0.25, 0.4)
 _FEW_ABSENCES = (0.0, 0.0, 0.0, 0.15)
 # the share of cells of a column that are blank
 _BLANKS = (0.0, 0.0, 0.06, 0.2, 0.5)
+# the share of rows with nothing between their first and last cells, as where a bill charges at a flat rate
+_FLAT_ROWS = (0.0, 0.0, 0.2, 0.4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -295,12 +297,15 @@ class _Filler:
         fact.header = [self._labels.of(part) for part in field.parts]
         # the first column names the row; the others are blank as the table has it
         blanks = [0.0, *(self._rng.choice(_BLANKS) for _ in field.parts[1:])]
+        flat, last = self._rng.choice(_FLAT_ROWS), len(blanks) - 1
         records = []
         for _ in range(count):
-            pairs = [
-                self.fact(part, is_lost=self._rng.random() < blank)
-                for part, blank in zip(field.parts, blanks, strict=True)
+            is_flat = self._rng.random() < flat
+            lost = [
+                (is_flat and 0 < number < last) or self._rng.random() < blank
+                for number, blank in enumerate(blanks)
             ]
+            pairs = [self.fact(part, is_lost=each) for part, each in zip(field.parts, lost, strict=True)]
             fact.rows.append([part.text for part, _ in pairs])
             records.append({part.name: value for part, (_, value) in zip(field.parts, pairs, strict=True)})
         return fact, records

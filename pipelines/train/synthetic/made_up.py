@@ -3,24 +3,13 @@
 What is asked for is then found by its name alone, which has to be learned for words that no list of fields holds.
 """
 
-import re
 from random import Random
 
 from pipelines.train.synthetic.domains import DOMAINS, Concept, Domain
-from pipelines.train.synthetic.pools import coined, pools
-from pipelines.train.synthetic.words import WORDS
+from pipelines.train.synthetic.pools import all_words, coined
 
 # the name of every such domain
 MADE_UP = "made up"
-_WORDS = tuple(
-    sorted(
-        {
-            word.lower()
-            for phrase in (*(each for words in WORDS.values() for each in words), *pools().jobs)
-            for word in re.findall(r"[A-Za-z]{3,}", phrase)
-        }
-    )
-)
 _SPECS = tuple(
     dict.fromkeys(
         concept.spec
@@ -65,7 +54,7 @@ class _Maker:
         self._rng = rng
         # where all are of one kind, the kind does not tell which is meant
         self._specs = rng.sample(_SPECS, rng.choice((1, 2, 3, 5, 8)))
-        self._shared = rng.choice(_WORDS) if rng.random() < 0.3 else ""
+        self._shared = rng.choice(all_words()) if rng.random() < 0.3 else ""
         self._taken: set[str] = set()
 
     def words(self) -> str:
@@ -73,7 +62,7 @@ class _Maker:
         rng = self._rng
         while True:
             words = [
-                coined(rng).lower() if rng.random() < 0.2 else rng.choice(_WORDS)
+                coined(rng).lower() if rng.random() < 0.2 else rng.choice(all_words())
                 for _ in range(rng.choice((1, 1, 2, 2, 2, 3)))
             ]
             if self._shared and rng.random() < 0.5:

@@ -1,5 +1,6 @@
 """Names, firms and addresses: pools drawn once a process from Faker with a fixed seed, and put together anew."""
 
+import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,6 +127,13 @@ def coined(rng: Random, parts: int = 0) -> str:
     return ("".join(syllables) + rng.choice(_END)).capitalize()
 
 
+@lru_cache(maxsize=1)
+def all_words() -> tuple[str, ...]:
+    """Every word of all lists, in lower case and once."""
+    phrases = (*(each for words in WORDS.values() for each in words), *pools().jobs)
+    return tuple(sorted({word.lower() for phrase in phrases for word in re.findall(r"[A-Za-z]{3,}", phrase)}))
+
+
 def person(rng: Random) -> str:
     """A full name, at times with a middle initial, initials only, or two last names."""
     pool = pools()
@@ -146,8 +154,10 @@ def person(rng: Random) -> str:
 
 _SUFFIXES = [
     "Ltd",
+    "Ltd.",
     "Limited",
     "Inc.",
+    "Inc",
     "LLC",
     "GmbH",
     "B.V.",
@@ -155,6 +165,7 @@ _SUFFIXES = [
     "plc",
     "AG",
     "Pty Ltd",
+    "Pty. Ltd.",
     "Pte Ltd",
     "Sdn Bhd",
     "Co.",
@@ -222,6 +233,16 @@ def _word(rng: Random, name: str) -> str:
     return word if name in ("trade", "country") else word.title()
 
 
+def any_words(rng: Random, most: int = 5) -> str:
+    """Two words of any kind or more, so that where a name ends is seen from what is around it alone."""
+    return " ".join(rng.choice(all_words()) for _ in range(rng.randint(2, most)))
+
+
+def _any_name(rng: Random) -> str:
+    name = any_words(rng).title()
+    return name.replace(" ", " & ", 1) if rng.random() < 0.2 else name
+
+
 _FIRMS: tuple[Callable[[Random], str], ...] = (
     lambda rng: f"{_last(rng)} & {_last(rng)}",
     lambda rng: f"{_last(rng)} {_word(rng, 'trade')}",
@@ -237,6 +258,9 @@ _FIRMS: tuple[Callable[[Random], str], ...] = (
     lambda rng: f"The {_word(rng, 'noun')} {rng.choice(_BODIES)} for {_word(rng, 'trade')}",
     lambda rng: f"{_word(rng, 'adjective')} {_word(rng, 'noun')} {rng.choice(_BODIES)}",
     lambda rng: f"{coined(rng)} {_word(rng, 'trade')} ({_word(rng, 'country')})",
+    _any_name,
+    lambda rng: f"{_any_name(rng)} {rng.choice(_BODIES)}",
+    lambda rng: f"{_last(rng)} {_any_name(rng)}",
 )
 
 

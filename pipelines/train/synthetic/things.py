@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from random import Random
 
-from pipelines.train.synthetic.pools import city, coined, company, person, pools
+from pipelines.train.synthetic.pools import any_words, city, coined, company, person, pools
 from pipelines.train.synthetic.words import WORDS
 
 
@@ -19,10 +19,13 @@ def thing(rng: Random, heads: tuple[str, ...]) -> str:
 def skill(rng: Random) -> str:
     """Something that somebody knows or holds."""
     form = rng.random()
-    if form < 0.3:
+    if form < 0.25:
         return rng.choice(WORDS["skill"])
-    if form < 0.6:
+    if form < 0.5:
         return _named_skill(rng)
+    if form < 0.6:
+        name = any_words(rng, 4)
+        return rng.choice((name, name, name.title(), name.capitalize()))
     if form < 0.66:
         return coined(rng) + rng.choice(("", "", ".js", "SQL", " Pro", " Cloud"))
     if form < 0.72:

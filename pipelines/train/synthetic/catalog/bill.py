@@ -72,7 +72,7 @@ class Bill:
     def _lines(self) -> list[Line]:
         names = WORDS[self.rng.choice(("service", "product", "service"))]
         count = self.rng.choice((1, 1, 2, 2, 3, 3, 4, 5, 7))
-        return draw_lines(self.rng, names, count, low=300, high=250_000, flat=0.22)
+        return draw_lines(self.rng, names, count, low=300, high=250_000, flat=0.3)
 
     def _row(self, line: Line) -> Row:
         sheet = self.sheet

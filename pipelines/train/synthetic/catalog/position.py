@@ -123,6 +123,8 @@ def _per(rng: Random, span: str) -> str:
 def _title(rng: Random) -> str:
     pool = WORDS["position"] if rng.random() < 0.7 else pools.pools().jobs
     name = rng.choice(pool).split(",")[0]
+    if rng.random() < 0.15:
+        name = f"{pools.any_words(rng, 3).title()} {name.split()[-1]}"
     name = f"{rng.choice(WORDS['title kind'])} {name}" if rng.random() < 0.3 else name
     name = f"{rng.choice(WORDS['job level'])} {name}" if rng.random() < 0.3 else name
     return rng.choice((name, name, name, name.upper(), name.lower()))
