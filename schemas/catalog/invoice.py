@@ -21,7 +21,7 @@ class LineItem(BaseModel):
 class Invoice(ExtractionSchema):
     """A bill from a supplier, with its lines and its sums."""
 
-    settings: ClassVar[SchemaSettings] = SchemaSettings(day_first=True, shots="nearest")
+    settings: ClassVar[SchemaSettings] = SchemaSettings(day_first=True)
 
     invoice_number: str = Field(description="the number the supplier gave this invoice", pattern=r"\d")
     supplier_name: str = Field(description="who sends the bill")
