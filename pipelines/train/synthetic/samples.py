@@ -213,7 +213,8 @@ def _example(written: Written) -> Example:
 
 def _write(writer: Writer, template: str, rng: Random, room: int) -> Written | None:
     tries = (writer.write(template, rng, room=room) for _ in range(_TRIES))
-    return next(filter(None, tries), None)
+    # one in which nothing is to be said may come out empty
+    return next((written for written in tries if written and written.text.strip()), None)
 
 
 def preview(drawn: Iterator[Sample], number: int) -> str:
