@@ -15,7 +15,7 @@ from transformers import AttentionInterface, HrmTextForCausalLM
 
 _NAME = "rows"
 # the lengths of plain products are multiples of it: the first product of a shape takes far longer than the next
-_STEP = 64
+SHAPE_STEP = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +78,12 @@ def _whole_masks(family: Family) -> list[torch.Tensor | None]:
 
 
 def _plain_masks(family: Family) -> list[torch.Tensor | None]:
-    block = torch.full((1, -family.num_shared % _STEP), -torch.inf)
+    block = torch.full((1, -family.num_shared % SHAPE_STEP), -torch.inf)
     rows = (
-        pad(_mask(row), (0, -(family.num_shared + len(row)) % _STEP), value=-torch.inf) for row in family.rows
+        pad(_mask(row), (0, -(family.num_shared + len(row)) % SHAPE_STEP), value=-torch.inf)
+        for row in family.rows
     )
-    return [block, *(pad(row, (0, 0, 0, -len(row) % _STEP)) for row in rows)]
+    return [block, *(pad(row, (0, 0, 0, -len(row) % SHAPE_STEP)) for row in rows)]
 
 
 def _mask(row: Row) -> torch.Tensor:
@@ -143,4 +144,4 @@ def _attend_plainly(
 
 
 def _lengthened(part: torch.Tensor) -> torch.Tensor:
-    return pad(part, (0, 0, 0, -part.shape[2] % _STEP))
+    return pad(part, (0, 0, 0, -part.shape[2] % SHAPE_STEP))

@@ -7,8 +7,11 @@ import torch
 from torch.nn import functional
 from transformers import HrmTextForCausalLM
 
-from pipelines.train.attention import masks
+from pipelines.train.attention import SHAPE_STEP, Family, Row, masks
 from pipelines.train.batches import Batch
+
+# where an answer has no token to be predicted
+_UNASKED = -100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,23 +26,37 @@ class Score:
 def score(model: HrmTextForCausalLM, batch: Batch, dtype: torch.dtype) -> Score:
     """Run a batch on a model with row attention; weights stay as they are, arithmetic is in `dtype`."""
     device = model.device
+    fed = _in_few_shapes(batch) if device.type == "cpu" else batch
     with _arithmetic(device, dtype):
         # so the residual stream has the dtype it has in extraction
-        embeddings = model.model.embed_tokens(batch.ids.to(device)).to(dtype)
+        embeddings = model.model.embed_tokens(fed.ids.to(device)).to(dtype)
         hidden = model.model(
             inputs_embeds=embeddings[None],
-            position_ids=batch.positions[None].to(device),
-            families=batch.families,
-            masks=masks(batch.families, embeddings),
+            position_ids=fed.positions[None].to(device),
+            families=fed.families,
+            masks=masks(fed.families, embeddings),
             use_cache=False,
         ).last_hidden_state
         # the head is applied where an answer token is predicted, and nowhere else
-        logits = model.lm_head(hidden[0, batch.places.to(device)]).float()
-    wanted = batch.wanted.to(device)
+        logits = model.lm_head(hidden[0, fed.places.to(device)]).float()
+    wanted = fed.wanted.to(device)
     return Score(
-        loss=functional.cross_entropy(logits, wanted, reduction="sum"),
+        loss=functional.cross_entropy(logits, wanted, reduction="sum", ignore_index=_UNASKED),
         num_right=(logits.argmax(dim=1) == wanted).sum(),
         num_tokens=batch.num_answer_tokens,
+    )
+
+
+def _in_few_shapes(batch: Batch) -> Batch:
+    """The batch with tokens behind it that no row sees and of which nothing is asked."""
+    padding, unasked = -len(batch.ids) % SHAPE_STEP, -len(batch.places) % SHAPE_STEP
+    behind = [Family(num_shared=0, rows=(Row(num_prompt=padding, num_answer=0),))] if padding else []
+    return Batch(
+        ids=functional.pad(batch.ids, (0, padding)),
+        positions=functional.pad(batch.positions, (0, padding)),
+        families=(*batch.families, *behind),
+        places=functional.pad(batch.places, (0, unasked)),
+        wanted=functional.pad(batch.wanted, (0, unasked), value=_UNASKED),
     )
 
 

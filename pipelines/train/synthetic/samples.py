@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 from random import Random
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from pipelines.train.synthetic.page import Split
 from pipelines.train.synthetic.sheet import Written
@@ -15,8 +15,10 @@ from schemas.forms import ObjectForm
 from schemas.text import clean
 from schemas.wire import dump
 
+_T = TypeVar("_T")
+
 # a change of what a seed gives makes a new version
-VERSION = 8
+VERSION = 9
 MAX_EXAMPLES = 8
 # documents drawn for one that reads; some schemas have none in some templates
 _TRIES = 20
@@ -68,6 +70,8 @@ class Recipe:
     sizes: Mapping[int, float] = field(
         default_factory=lambda: {1_500: 4.5, 3_000: 3.5, 6_000: 1.5, 10_000: 0.5}
     )
+    # writer -> its own sizes
+    own_sizes: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     max_examples: int = MAX_EXAMPLES
     # the share of samples whose documents are all of one template
     uniform: float = 0.35
@@ -106,17 +110,19 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "finish": Recipe(
             shares={
                 # short ones
-                "drill": 1.0,
+                "drill": 2.0,
                 "rows": 4.0,
                 "choices": 1.5,
-                "random": 3.0,
+                "random": 6.0,
                 "receipt": 1.5,
-                "invoice": 6.0,
-                "support_ticket": 3.0,
-                "job_posting": 4.5,
-                "nda": 3.5,
+                "invoice": 5.0,
+                "support_ticket": 4.0,
+                "job_posting": 5.0,
+                "nda": 5.0,
             },
             sizes={1_500: 3.5, 3_000: 3.0, 6_000: 2.0, 10_000: 0.7},
+            # a window of an agreement fills what the examples leave
+            own_sizes={"nda": {1_500: 1.5, 3_000: 2.0, 6_000: 2.0, 12_000: 1.5}},
         ),
         # for runs of minutes: short prompts of random schemas
         "tiny": Recipe(shares={"random": 1.0}, sizes={1_200: 1.0}, max_examples=3),
@@ -143,12 +149,17 @@ def sample(seed: int, index: int, *, split: Split, recipe: Recipe, num_siblings:
     recipe = recipe.at(index) if split == "train" else recipe
     for attempt in count():
         rng = Random(f"{VERSION} {seed} {split} {index} {attempt}")
-        writer = WRITERS[rng.choices(list(recipe.shares), list(recipe.shares.values()))[0]](rng, split)
-        max_chars = rng.choices(list(recipe.sizes), list(recipe.sizes.values()))[0]
+        name = _drawn(rng, recipe.shares)
+        writer = WRITERS[name](rng, split)
+        max_chars = _drawn(rng, recipe.own_sizes.get(name, recipe.sizes))
         drawn = _Draw(rng, writer, recipe, max_chars).sample(num_siblings)
         if drawn and drawn.num_chars <= max_chars:
             return drawn
     raise AssertionError
+
+
+def _drawn(rng: Random, weights: Mapping[_T, float]) -> _T:
+    return rng.choices(list(weights), list(weights.values()))[0]
 
 
 class _Draw:
@@ -164,8 +175,9 @@ class _Draw:
 
     def sample(self, num_siblings: int) -> Sample | None:
         """A document and as many examples as were drawn and fit, of two at least; None if one cannot be written."""
-        # examples are mostly short: most of the room is the document's
-        written = _write(self._writer, self._template, self._rng, self._max_chars * 7 // 10)
+        # examples are mostly short: most of the room is the document's, at times all but what is left over
+        share = self._rng.choice((7, 7, 8))
+        written = _write(self._writer, self._template, self._rng, self._max_chars * share // 10)
         if not written:
             return None
         document = _example(written)

@@ -142,7 +142,19 @@ _CODES = (
         "A00AA0",
         "W_0000",
     ),
-    *("N", "N", "000N", "AA0000000", "Y/000", "0000-000-A", "A-N", "AAA-Y-00"),
+    *(
+        "N",
+        "N",
+        "000N",
+        "AA0000000",
+        "Y/000",
+        "0000-000-A",
+        "A-N",
+        "AAA-Y-00",
+        "AA-Y-000",
+        "Y-000",
+        "AA-00-000",
+    ),
 )
 _CODE_PARTS: dict[str, Callable[[Random], str]] = {
     "A": lambda rng: letters(rng, 1),

@@ -152,7 +152,7 @@ WRITERS: Mapping[str, Callable[[Random, Split], Writer]] = {
     "random": RandomWriter,
     "drill": lambda rng, split: DrillWriter(rng, split, "one"),
     "choices": lambda rng, split: DrillWriter(rng, split, "choice"),
-    "rows": lambda rng, split: DrillWriter(rng, split, rng.choice(("rows", "rows", "rows", "list"))),
+    "rows": lambda rng, split: DrillWriter(rng, split, rng.choice(("rows", "rows", "list"))),
     "receipt": _for_catalog(Receipt, receipt.GENRES),
     "invoice": _for_catalog(Invoice, invoice.GENRES),
     "support_ticket": _for_catalog(SupportTicket, support_ticket.GENRES),

@@ -8,7 +8,7 @@ from pipelines.train.synthetic.sheet import Draft, Sheet
 from pipelines.train.synthetic.values import code
 from pipelines.train.synthetic.words import WORDS
 
-_STYLES = ("aligned", "aligned", "tabs", "tabs", "markdown", "pipes", "cells", "slashes")
+_STYLES = ("aligned", "aligned", "tabs", "tabs", "markdown", "pipes", "cells", "cells", "slashes")
 _TITLES = (
     "INVOICE",
     "Invoice",

@@ -42,7 +42,7 @@ def labelled(sheet: Sheet, dice: Random) -> Draft:
     post = Position(sheet)
     joint, bold = dice.choice((": ", ": ", " - ", ":\n", " | ", "\t")), dice.choice(("{}", "{}", "**{}**"))
     names, upper, order = [dice.choice(each) for each in _NAMES], dice.random() < 0.25, dice.random()
-    wanted = dice.choice(("Skills", "Requirements", "You bring", "MUST HAVE", "Profile"))
+    wanted = dice.choice(WORDS["job wanted"])
     values = (post.title + post.suffix(), post.company, post.location, post.mode, post.type, post.pay)
     pairs = [
         (name.upper() if upper else name, value) for name, value in zip(names, values, strict=True) if value
@@ -62,25 +62,35 @@ def page(sheet: Sheet, dice: Random) -> Draft:
         dice.choice((" · ", " - ", " | ", ", ", "\n", " — ")),
         dice.choice(("## {}", "{}", "**{}**", "{}:")),
     )
-    wanted = dice.choice(("You bring", "Requirements", "What we look for", "Profile"))
-    offered = dice.choice(("We offer", "Pay", "What you get", "Benefits"))
+    wanted, offered = dice.choice(WORDS["job wanted"]), dice.choice(WORDS["job offered"])
+    offer_first = dice.random() < 0.3
     keeps_order, pay_on_top, bullet = dice.random() < 0.6, dice.random() < 0.3, dice.choice(("- ", "", "* "))
     employer_first = post.company and dice.random() < 0.3
-    facts = [each for each in (post.company, post.location, post.mode, post.type) if each]
+    company = f"**{post.company}**" if post.company and dice.random() < 0.15 else post.company
+    # employer and town are often a line of their own
+    pair = dice.choice(
+        ("{}, {}", "{} — {}", "{} · {}", "{} | {}", "{} - {}", "{} ({})", "{}\n{}", "{} in {}")
+    )
+    is_pair = dice.random() < 0.45 and company and post.location and not employer_first
+    facts = [post.mode, post.type] if is_pair else [company, post.location, post.mode, post.type]
+    facts = [each for each in facts if each]
     if not keeps_order:
         post.rng.shuffle(facts)
     pay = [post.pay] if post.pay else []
     offer = [bullet + each for each in (*([] if pay_on_top else pay), post.benefit(), post.benefit())]
     head = [headline.format(post.title + post.suffix())]
     # pages have a title besides their headline
-    head = [post.title, "", *head] if dice.random() < 0.12 else head
+    head = [post.title, "", *head] if dice.random() < 0.2 else head
     if employer_first:
-        facts.remove(post.company)
+        facts.remove(company)
         department = [dice.choice(WORDS["department"])] if dice.random() < 0.5 else []
         head = [post.company, *department, "", *head]
+    head += [pair.format(company, post.location)] if is_pair else []
     top = [*head, joint.join(facts), *(pay if pay_on_top else []), ""]
-    middle = [post.intro(), "", section.format(wanted), *_wanted(post, dice), ""]
-    return "\n".join([*top, *middle, section.format(offered), *offer, "", post.intro()]), post.record
+    parts = [[section.format(wanted), *_wanted(post, dice)], [section.format(offered), *offer]]
+    gap = dice.choice(([""], [""], []))
+    lines = [line for part in (parts[::-1] if offer_first else parts) for line in (*part, *gap)]
+    return "\n".join([*top, post.intro(), *gap, *lines, post.intro()]), post.record
 
 
 def words(sheet: Sheet, dice: Random) -> Draft:

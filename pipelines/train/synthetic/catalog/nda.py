@@ -68,6 +68,12 @@ def _length(rng: Random) -> str:
     )
 
 
+def _called(name: str, *, short: bool) -> str:
+    """A name as the text goes on to call it: by its first word, or without its last."""
+    words = name.split()
+    return words[0].strip(",").title() if short or len(words) < 3 else " ".join(words[:-1]).strip(",")
+
+
 class _Agreement:
     """The facts of one agreement as slots, in the words of its template."""
 
@@ -78,7 +84,8 @@ class _Agreement:
         self.names = self._names()
         if rng.random() < 0.4:
             # clauses call them by a part of their name
-            self.receiver, self.discloser = (name.split()[0].title() for name in rng.sample(self.names, 2))
+            short = dice.random() < 0.6
+            self.receiver, self.discloser = (_called(name, short=short) for name in rng.sample(self.names, 2))
         self.parties = tuple(sheet.put(name) for name in self.names)
         self.date = sheet.put(sheet.style.date(draw_date(rng)))
         self.law = sheet.put(rng.choice(WORDS["us state"] if rng.random() < 0.75 else WORDS["other law"]))
@@ -102,11 +109,13 @@ class _Agreement:
         rng, dice = self.rng, self.dice
         title = dice.choice(WORDS["nda title"])
         described = [self._described(slot, number) for number, slot in enumerate(self.parties)]
-        joint = dice.choice((" and ", " and ", ", and ", "\nand\n", "\n", "; and\n"))
+        joint = dice.choice((" and ", " and ", ", and ", "\nand\n", "\n", "; and\n", ";\nAND\n", ",\nand\n"))
         if joint in ("\n", "; and\n"):
             mark = dice.choice(("({}) ", "{}. ", "{}) ", "- "))
             described = [mark.format(number) + each for number, each in enumerate(described, start=1)]
-        who = listed(described, {"\n": "\n", "\nand\n": "\n", "; and\n": ";\n"}.get(joint, ", "), joint)
+        comma = {"\n": "\n", "\nand\n": "\n", "; and\n": ";\n"}.get(joint, ", ")
+        # three of them may be parted as two are
+        who = listed(described, joint if joint.count("\n") > 1 and dice.random() < 0.5 else comma, joint)
         opening = dice.choice(WORDS["nda dated" if self.dated_above else "nda undated"])
         exhibit = f"EX-{rng.randint(2, 99)}.{rng.randint(1, 40)}\n" if rng.random() < 0.25 else ""
         other = self.sheet.style.date(draw_date(rng))
@@ -115,14 +124,14 @@ class _Agreement:
 
     def _described(self, slot: str, number: int) -> str:
         rng = self.rng
-        alias = rng.choice(
-            ("Company", "Recipient", "Party A", "Consultant", self.names[number].split()[0].title())
-        )
+        alias = rng.choice((rng.choice(WORDS["nda alias"]), _called(self.names[number], short=True)))
         tail = f' ("{alias}")' if rng.random() < 0.5 else f' (the "{alias}")' if rng.random() < 0.4 else ""
         if self.names[number].split()[-1].isalpha() and rng.random() < 0.2:
             return f"{slot} of {pools.city(rng)}{tail}"
-        kind = f"a {rng.choice(WORDS['us state'])} {rng.choice(WORDS['firm kind'])}"
-        seat = f"having its {rng.choice(WORDS['nda seat'])} at {pools.address(rng)}"
+        kind, law = rng.choice(WORDS["firm kind"]), rng.choice(WORDS[rng.choice(("us state", "other law"))])
+        kind = rng.choice((f"a {law} {kind}", f"a {kind} {rng.choice(WORDS['nda made under'])} {law}"))
+        place = rng.choice((f"at {pools.address(rng)}", f"in {pools.city(rng)}, {law}"))
+        seat = f"{rng.choice(('having', 'with'))} its {rng.choice(WORDS['nda seat'])} {place}"
         place = rng.choice(
             (
                 "",
@@ -149,10 +158,11 @@ class _Agreement:
         )
 
     def law_clause(self) -> str:
-        text = self.rng.choice(WORDS["nda law"]).format(law=self.law)
-        if self.rng.random() < 0.3:
-            text += f" The courts of {pools.city(self.rng)} shall have exclusive jurisdiction."
-        return f"{self.rng.choice(WORDS['nda law head'])}|{text}"
+        rng = self.rng
+        text = rng.choice(WORDS["nda law"]).format(law=self.law, country=rng.choice(WORDS["country"]))
+        if rng.random() < 0.4:
+            text += f" {rng.choice(WORDS['nda court']).format(rng.choice((pools.city(rng), self.law)))}"
+        return f"{rng.choice(WORDS['nda law head'])}|{text}"
 
     def term_clause(self) -> str:
         frames = WORDS["nda term" if self.term else "nda endless"]
@@ -261,7 +271,8 @@ def agreement(sheet: Sheet, dice: Random) -> Draft:
     rng = sheet.rng
     made = _Agreement(sheet, dice)
     sheet.width = dice.choice((None, None, 90, 100, 110, 72))
-    room = int(300 * (max(sheet.room, 400) / 300) ** rng.random() ** 0.7)
+    # all lengths alike often, and as long as may be
+    room = int(300 * (max(sheet.room, 400) / 300) ** (1.0 if rng.random() < 0.3 else rng.random() ** 0.7))
     count = min(45, max(1, room // 230)) if rng.random() < 0.8 else 45
     before = [part() for part in (made.recitals, made.definitions) if rng.random() < 0.5]
     after = [part() for part, share in ((made.signatures, 0.7), (made.exhibit, 0.35)) if rng.random() < share]

@@ -26,16 +26,18 @@ class Position:
         self.mode, mode = self._choice("mode", _MODES)
         self.type, kind = self._choice("type", _TYPES)
         # who works at home works nowhere, or in a whole country
-        self.location = (
-            sheet.put(_place(rng)) if rng.random() < (0.35 if mode.value == "remote" else 0.85) else ""
-        )
+        location = sheet.put(_place(rng)) if rng.random() < (0.35 if mode.value == "remote" else 0.85) else ""
+        in_sentence = rng.random() < 0.15
+        self.location = "" if in_sentence else location
+        if location and in_sentence:
+            self._sentences.append(rng.choice(WORDS["job place"]).format(location))
         self.pay, low, high = self._pay()
         names = dict.fromkeys(skill(rng) for _ in range(rng.choice((1, 2, 2, 3, 3, 4, 5, 6))))
         self.skills = [sheet.put(name) for name in names]
         self.record: dict[str, Any] = {
             "title": self.title,
             "company": self.company or None,
-            "location": self.location or None,
+            "location": location or None,
             "work_mode": mode,
             "employment_type": kind,
             "salary_min": low or None,

@@ -48,10 +48,11 @@ class _Ticket:
 
     def _product(self) -> str:
         rng = self.rng
+        form = rng.random()
+        if form < 0.25:
+            return pools.any_words(rng, 3).title()
         name = (
-            pools.coined(rng)
-            if rng.random() < 0.6
-            else rng.choice(WORDS["noun"]).title() + rng.choice(WORDS["noun"])
+            pools.coined(rng) if form < 0.7 else rng.choice(WORDS["noun"]).title() + rng.choice(WORDS["noun"])
         )
         return f"{name} {rng.choice(WORDS['product kind'])}" if rng.random() < 0.8 else name
 
@@ -77,7 +78,8 @@ class _Ticket:
         out = [text[0].upper() + text[1:]]
         if self.orders:
             joint = rng.choice((", ", " and "))
-            out.append(rng.choice(WORDS["ticket orders"]).format(joint.join(self.orders)))
+            said_so = [joint.join(self.orders)] if rng.random() < 0.6 else self.orders
+            out += [rng.choice(WORDS["ticket orders"]).format(each) for each in said_so]
         out += [self._aside() for _ in range(rng.choice((0, 0, 0, 1, 1, 2)))]
         # what says nothing of its urgency is as urgent as most
         silence = [""] * 4 if self.priority == "normal" else []
@@ -186,17 +188,21 @@ def chat(sheet: Sheet, dice: Random) -> Draft:
     rng = ticket.rng
     frame = dice.choice(_TURNS)
     customer, agent = dice.choice(
-        (("visitor", "agent"), ("Visitor", "Mo"), ("Customer", "Support"), ("user", "bot"))
+        (("visitor", "agent"), ("Visitor", ""), ("Customer", "Support"), ("user", "bot"), ("Guest", ""))
     )
+    agent = agent or rng.choice(pools.pools().first)
     hellos = [each for each in WORDS["ticket hello"] if ticket.product or "{it}" not in each]
     hello = rng.choice(hellos).format(it=ticket.product)
-    turns = [(agent, hello), *((customer, each) for each in ticket.message())]
+    greeted = [("System", f"{agent} has joined.")] if dice.random() < 0.3 else []
+    turns = [*greeted, (agent, hello), *((customer, each) for each in ticket.message())]
     if ticket.name or ticket.email:
         known = [each for each in (ticket.name, ticket.email) if each]
         turns += [
             (agent, rng.choice(WORDS["ticket ask"])),
             (customer, rng.choice((", ", " - ", " ")).join(known)),
         ]
+    for _ in range(rng.choice((0, 0, 1, 2, 3))):
+        turns += [(agent, rng.choice(WORDS["ticket more"])), (customer, said(rng, WORDS["ticket prose"]))]
     turns.append((agent, rng.choice(WORDS["ticket answer"])))
     minute = rng.randint(480, 1000)
     title, day = dice.choice(WORDS["ticket chat"]), sheet.style.date(draw_date(rng))
