@@ -118,11 +118,16 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return data
 
 
-def make_example(text: str, record: Any, schema: "Schema") -> tuple[Example | None, list[tuple[str, str]]]:
-    """A text and a clean record as an example, its verbatim values as the text prints them."""
+def make_example(
+    text: str, record: Any, schema: "Schema", *, is_loose: bool = False
+) -> tuple[Example | None, list[tuple[str, str]]]:
+    """A text and a clean record as an example, its verbatim values as the text prints them.
+
+    If `is_loose`, a value of free text may be printed with other punctuation than the record has.
+    """
     text = clean(text)
-    faults: list[tuple[str, str]] = []
-    printed = _as_printed(schema.form, record, text, (), faults)
+    printer = _Printer(text, is_loose=is_loose)
+    printed, faults = printer.value(schema.form, record, ()), printer.faults
     if not faults:
         found = wire_faults(schema, printed) or to_record(schema, printed).faults
         faults = [(fault.path, fault.message) for fault in found]
@@ -131,55 +136,61 @@ def make_example(text: str, record: Any, schema: "Schema") -> tuple[Example | No
     return Example(text=text, record=printed), []
 
 
-def _as_printed(form: Form, value: Any, text: str, path: Path, faults: list[tuple[str, str]]) -> Any:
-    if isinstance(form, ObjectForm) and isinstance(value, dict):
-        return _object_as_printed(form, value, text, path, faults)
-    if isinstance(form, ListForm) and isinstance(value, list):
-        return [_as_printed(form.item, v, text, (*path, i), faults) for i, v in enumerate(value)]
-    if isinstance(form, Leaf) and form.is_verbatim and value is not None:
-        return _leaf_as_printed(form, value, text, path, faults)
-    return value
+class _Printer:
+    """Turns clean values into those that a text prints; what it does not print is a fault."""
 
+    def __init__(self, text: str, *, is_loose: bool) -> None:
+        self.faults: list[tuple[str, str]] = []
+        self._text = text
+        self._is_loose = is_loose
 
-def _object_as_printed(
-    form: ObjectForm, value: dict[str, Any], text: str, path: Path, faults: list[tuple[str, str]]
-) -> dict[str, Any]:
-    names = [name for name, _ in form.wire_fields]
-    faults += [
-        (path_text((*path, name)), "is missing; write null if it is absent")
-        for name in names
-        if name not in value
-    ]
-    for name in value:
-        if name not in names:
-            is_unit = name in dict(form.fields)
-            why = "is read from its sibling; leave it out" if is_unit else "is not a field of the schema"
-            faults.append((path_text((*path, name)), why))
-    return {
-        name: _as_printed(field_form, value[name], text, (*path, name), faults)
-        for name, field_form in form.wire_fields
-        if name in value
-    }
+    def value(self, form: Form, value: Any, path: Path) -> Any:
+        """The value as printed, of a form at a path."""
+        if isinstance(form, ObjectForm) and isinstance(value, dict):
+            return self._object(form, value, path)
+        if isinstance(form, ListForm) and isinstance(value, list):
+            return [self.value(form.item, v, (*path, i)) for i, v in enumerate(value)]
+        if isinstance(form, Leaf) and form.is_verbatim and value is not None:
+            return self._leaf(form, value, path)
+        return value
 
+    def _object(self, form: ObjectForm, value: dict[str, Any], path: Path) -> dict[str, Any]:
+        names = [name for name, _ in form.wire_fields]
+        self.faults += [
+            (path_text((*path, name)), "is missing; write null if it is absent")
+            for name in names
+            if name not in value
+        ]
+        for name in value:
+            if name not in names:
+                is_unit = name in dict(form.fields)
+                why = "is read from its sibling; leave it out" if is_unit else "is not a field of the schema"
+                self.faults.append((path_text((*path, name)), why))
+        return {
+            name: self.value(field_form, value[name], (*path, name))
+            for name, field_form in form.wire_fields
+            if name in value
+        }
 
-def _leaf_as_printed(leaf: Leaf, value: Any, text: str, path: Path, faults: list[tuple[str, str]]) -> Any:
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        faults.append((path_text(path), f"must be a string as printed in the text, not {value!r}"))
-        return None
-    wanted = clean(str(value))
-    printed = (
-        _text_as_printed(wanted, text) if leaf.kind is Kind.TEXT else _typed_as_printed(leaf, wanted, text)
-    )
-    if printed is None:
-        as_kind = "" if leaf.kind is Kind.TEXT else f" as a {leaf.kind}"
-        faults.append((path_text(path), f"{wanted!r} does not stand in the text{as_kind}"))
-    return printed
+    def _leaf(self, leaf: Leaf, value: Any, path: Path) -> Any:
+        if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+            self.faults.append((path_text(path), f"must be a string as printed in the text, not {value!r}"))
+            return None
+        wanted = clean(str(value))
+        is_text = leaf.kind is Kind.TEXT
+        printed = self._free_text(wanted) if is_text else _typed_as_printed(leaf, wanted, self._text)
+        if printed is None:
+            as_kind = "" if is_text else f" as a {leaf.kind}"
+            self.faults.append((path_text(path), f"{wanted!r} does not stand in the text{as_kind}"))
+        return printed
 
-
-def _text_as_printed(wanted: str, text: str) -> str | None:
-    spans = [*locate.exact(text, wanted), *locate.normalised(text, wanted)]
-    spans = [span for span in spans if not _is_part(text, *span)] or spans
-    return text[slice(*spans[0])] if spans else None
+    def _free_text(self, wanted: str) -> str | None:
+        text = self._text
+        spans = [*locate.exact(text, wanted), *locate.normalised(text, wanted)]
+        if not spans and self._is_loose:
+            spans = locate.unpunctuated(text, wanted)
+        spans = [span for span in spans if not _is_part(text, *span)] or spans
+        return text[slice(*spans[0])] if spans else None
 
 
 def _typed_as_printed(leaf: Leaf, wanted: str, text: str) -> str | None:

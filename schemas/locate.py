@@ -1,5 +1,6 @@
 """Where a value stands in a text; linear in the text, and spans are (start, end) in its code points."""
 
+import string
 import unicodedata
 from functools import lru_cache
 
@@ -32,6 +33,29 @@ def normalised(text: str, value: str) -> list[Span]:
         if _is_boundary(origins, start) and _is_boundary(origins, end)
     )
     return [(start, end) for start, end in spans if not _splits_mark(text, end)]
+
+
+def unpunctuated(text: str, value: str) -> list[Span]:
+    """Every place, in whole words, where the letters and digits of the value stand one after another.
+
+    Signs that the value ends with are part of its place where the text has them.
+    """
+    folded, origins = _lettered(text)
+    wanted = _lettered(value)[0]
+    places = ((origins[start], origins[end - 1] + 1) for start, end in exact(folded, wanted))
+    tail = value[len(value.rstrip(string.punctuation)) :]
+    return [
+        (start, end + len(tail) if text.startswith(tail, end) else end)
+        for start, end in places
+        if not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum())
+    ]
+
+
+@lru_cache(maxsize=4)
+def _lettered(text: str) -> tuple[str, list[int]]:
+    """The folded text without all signs that are neither letters nor digits, and where each character comes from."""
+    kept = [(char, origin) for char, origin in zip(*_folded(text), strict=True) if char.isalnum()]
+    return "".join(char for char, _ in kept), [origin for _, origin in kept]
 
 
 @lru_cache(maxsize=4)

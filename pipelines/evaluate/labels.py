@@ -91,7 +91,7 @@ def _shot(line: dict[str, Any], schema: Schema) -> Example | None:
     empty: dict[str, Any] = {
         name: [] if isinstance(form, ListForm) else None for name, form in schema.form.wire_fields
     }
-    return make_example(text, empty | given, schema)[0]
+    return make_example(text, empty | given, schema, is_loose=True)[0]
 
 
 @dataclass(frozen=True, kw_only=True)

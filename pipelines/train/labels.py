@@ -110,7 +110,7 @@ def _ground(schema: Schema, line: Any) -> tuple[Example | None, str, str]:
     """The example, or the field and the reason why there is none."""
     if not isinstance(line, dict) or not isinstance(line.get("text"), str) or "gold" not in line:
         return None, "", 'is not a JSON object with "text" and "gold"'
-    example, faults = make_example(line["text"], line["gold"], schema)
+    example, faults = make_example(line["text"], line["gold"], schema, is_loose=True)
     if example is None:
         return None, *faults[0]
     return example, "", ""

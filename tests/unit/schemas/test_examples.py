@@ -299,3 +299,12 @@ def test_a_number_is_found_however_it_is_grouped(value: Decimal, around: str) ->
     assert found == [] and example is not None
     result = to_record(SLIP, example.record)
     assert result.record is not None and result.record["total"] == abs(value)
+
+
+def test_punctuation_is_put_aside_if_asked_to() -> None:
+    text = "at Acme, Inc. of Leeds"
+    assert faults(text, shop="ACME Inc.") == [("shop", "'ACME Inc.' does not stand in the text")]
+    example, _ = make_example(text, EMPTY | {"shop": "ACME Inc."}, SLIP, is_loose=True)
+    assert example is not None
+    assert example.record["shop"] == "Acme, Inc."
+    assert make_example(text, EMPTY | {"shop": "Acme of"}, SLIP, is_loose=True)[0] is None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.locate import collapse, exact, normalised
+from schemas.locate import collapse, exact, normalised, unpunctuated
 
 PIECES = st.sampled_from(
     [
@@ -108,3 +108,30 @@ def test_a_million_characters_take_no_second_look():
     [(start, end)] = normalised(text, "needle in HAY")
     assert text[start:end] == "NEEDLE  in hay"
     assert len(exact(text, "ab")) == 300_000
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "found"),
+    [
+        ("by Foo, Inc. of", "FOO INC", ["Foo, Inc"]),
+        ("by Foo, Inc. of", "Foo Inc.", ["Foo, Inc."]),
+        ("No 2 & 4 High St,\nLeeds", "NO. 2 & 4, HIGH ST., LEEDS", ["No 2 & 4 High St,\nLeeds"]),
+        ("Straße 5", "Strasse-5", ["Straße 5"]),
+        ("Foobar", "Foo", []),
+        ("a b", "-", []),
+        ("", "a", []),
+    ],
+)
+def test_unpunctuated_puts_all_signs_aside(text, value, found):
+    assert [text[start:end] for start, end in unpunctuated(text, value)] == found
+
+
+def lettered(text: str) -> str:
+    folded = unicodedata.normalize("NFD", unicodedata.normalize("NFD", text).casefold())
+    return "".join(filter(str.isalnum, folded))
+
+
+@given(TEXTS, TEXTS)
+def test_unpunctuated_spans_have_the_letters_of_the_value(text, value):
+    for start, end in unpunctuated(f"{text} {value} {text}", value):
+        assert lettered(f"{text} {value} {text}"[start:end]) == lettered(value)

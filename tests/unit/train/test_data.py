@@ -155,6 +155,14 @@ def test_clean_gold_becomes_what_is_printed(schema: Schema) -> None:
     assert found == sorted([as_printed(1), as_printed(2)], key=lambda example: example.text)
 
 
+def test_gold_with_other_punctuation_becomes_what_is_printed(schema: Schema) -> None:
+    plain, dotted = slip(1), slip(2)
+    gold = {**dotted["gold"], "shop": f"{dotted['gold']['shop'].upper()}.".replace(" ", ", ")}
+    labels = make_labels(schema, places([plain, dotted | {"gold": gold}]))
+    assert not labels.left_out
+    assert as_printed(2) in [*labels.train, *labels.held_out]
+
+
 def test_too_few_labels_are_refused_with_the_first_reason(schema: Schema) -> None:
     wrong = slip(1) | {"gold": {**slip(1)["gold"], "total": "12345.00"}}
     with pytest.raises(
