@@ -27,7 +27,9 @@ def skill(rng: Random) -> str:
         name = any_words(rng, 4)
         return rng.choice((name, name, name.title(), name.capitalize()))
     if form < 0.66:
-        return coined(rng) + rng.choice(("", "", ".js", "SQL", " Pro", " Cloud"))
+        return coined(rng) + rng.choice(
+            ("", "", ".js", "SQL", " Pro", " Cloud", rng.choice(WORDS["noun"]).title())
+        )
     if form < 0.72:
         return "".join(rng.choices("ABCDEFGHIKLMNOPRSTUVWX", k=rng.randint(2, 5)))
     what = rng.choice(

@@ -83,8 +83,9 @@ def page(sheet: Sheet, dice: Random) -> Draft:
     head = [post.title, "", *head] if dice.random() < 0.2 else head
     if employer_first:
         facts.remove(company)
-        department = [dice.choice(WORDS["department"])] if dice.random() < 0.5 else []
-        head = [post.company, *department, "", *head]
+        named = dice.choice((dice.choice(WORDS["department"]), pools.any_words(dice, 3).title()))
+        department = [named] if dice.random() < 0.5 else []
+        head = [post.company, *department, *dice.choice(([""], [])), *head]
     head += [pair.format(company, post.location)] if is_pair else []
     top = [*head, joint.join(facts), *(pay if pay_on_top else []), ""]
     parts = [[section.format(wanted), *_wanted(post, dice)], [section.format(offered), *offer]]

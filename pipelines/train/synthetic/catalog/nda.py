@@ -47,14 +47,16 @@ class _Section:
     parties: tuple[str, ...] = ()
 
 
-def _length(rng: Random) -> str:
-    """A printed span of time: two (2) years, 18 months."""
+def _length(rng: Random, other_units: float = 0.0) -> str:
+    """A printed span of time: two (2) years, 18 months; the share `other_units` of them in days or weeks."""
     word, value = rng.choice(_SPANS)
     unit = (
         ("year" if value < 8 or rng.random() < 0.4 else "month")
         if value < 12
         else rng.choice(("month", "month", "year"))
     )
+    if rng.random() < other_units:
+        unit = rng.choice(("day", "week"))
     unit += "s" if value > 1 else ""
     return rng.choice(
         (
@@ -152,7 +154,7 @@ class _Agreement:
         other = self.sheet.style.date(draw_date(rng))
         return _Section(
             "\n".join(
-                each.format(other=other, length=_length(rng))
+                each.format(other=other, length=_length(rng, 0.2))
                 for each in rng.sample(WORDS["nda recital"], rng.randint(1, 3))
             )
         )
@@ -170,7 +172,7 @@ class _Agreement:
 
     def other_term_clause(self) -> str:
         """A span of time that is not that of the duty of confidence."""
-        text = self.rng.choice(WORDS["nda other term"]).replace("{term}", _length(self.rng))
+        text = self.rng.choice(WORDS["nda other term"]).replace("{term}", _length(self.rng, 0.35))
         return f"{self.rng.choice(WORDS['nda other term head'])}|{text}"
 
     def clauses(self, count: int) -> list[_Section]:

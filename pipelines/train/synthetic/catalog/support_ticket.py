@@ -4,7 +4,7 @@ from random import Random
 from typing import Any
 
 from pipelines.train.synthetic import pools
-from pipelines.train.synthetic.printing import draw_date
+from pipelines.train.synthetic.printing import draw_date, draw_moment
 from pipelines.train.synthetic.sheet import Draft, Sheet
 from pipelines.train.synthetic.things import said
 from pipelines.train.synthetic.values import digits, letters
@@ -130,10 +130,15 @@ def mail(sheet: Sheet, dice: Random) -> Draft:
     head = [f"Subject: {rng.choice(_SUBJECTS[ticket.category])}", *([f"From: {sender}"] if sender else [])]
     head = head if subject_first else head[::-1]
     head += [f"To: {_desk(rng)}"] if has_to else []
-    head += [f"Date: {sheet.style.date(draw_date(rng))}"] if rng.random() < 0.5 else []
+    sent = draw_moment(rng).strftime("%a, %d %b %Y %H:%M:%S +0000")
+    head += [f"Date: {rng.choice((sent, sheet.style.date(draw_date(rng))))}"] if rng.random() < 0.6 else []
     signed = ticket.name if signs else ticket.plain_name.split()[0]
     end = [rng.choice(WORDS["closing"]), signed] if ticket.name else []
-    quoted = ["", f"> {_desk(rng)} wrote:", f"> {rng.choice(WORDS['filler'])}"] if quotes else []
+    quoted = (
+        ["", f"> {rng.choice(('', f'On {sent}, '))}{_desk(rng)} wrote:", f"> {rng.choice(WORDS['filler'])}"]
+        if quotes
+        else []
+    )
     body = joint.join(ticket.message())
     return "\n".join([*head, "", rng.choice(WORDS["greeting"]), "", body, "", *end, *quoted]), ticket.record()
 
