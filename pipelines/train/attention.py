@@ -64,13 +64,14 @@ def masks(families: Sequence[Family], like: torch.Tensor) -> list[list[torch.Ten
     [its length, block and row] for a row, and None for a block, which sees all of itself. Where attention is in plain
     products, of the lengths that those have, and without the columns of the block.
     """
-    make = _plain_masks if _is_plain(like) else _whole_masks
+    make = _plain_masks if is_plain(like.device, like.dtype) else _whole_masks
     return [[None if mask is None else mask.to(like) for mask in make(family)] for family in families]
 
 
-def _is_plain(like: torch.Tensor) -> bool:
+def is_plain(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether attention is in plain products, and a new shape of any product takes far longer than a known one."""
     # on a CPU three products are up to twice as fast as the fused kernel in bfloat16, and slower in float32
-    return like.device.type == "cpu" and like.dtype is torch.bfloat16
+    return device.type == "cpu" and dtype is torch.bfloat16
 
 
 def _whole_masks(family: Family) -> list[torch.Tensor | None]:
@@ -104,7 +105,7 @@ def _attend(
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """[1, heads, places, size] each -> [1, places, heads, size]."""
-    attend = _attend_plainly if _is_plain(query) else scaled_dot_product_attention
+    attend = _attend_plainly if is_plain(query.device, query.dtype) else scaled_dot_product_attention
     # split at once: the gradient of a slice is as large as what it was cut from
     lengths = [length for family in families for length in family.lengths]
     parts = zip(*(torch.split(each, lengths, dim=2) for each in (query, key, value)), strict=True)

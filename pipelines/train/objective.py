@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 from transformers import HrmTextForCausalLM
 
-from pipelines.train.attention import SHAPE_STEP, Family, Row, masks
+from pipelines.train.attention import SHAPE_STEP, Family, Row, is_plain, masks
 from pipelines.train.batches import Batch
 
 # where an answer has no token to be predicted
@@ -26,7 +26,7 @@ class Score:
 def score(model: HrmTextForCausalLM, batch: Batch, dtype: torch.dtype) -> Score:
     """Run a batch on a model with row attention; weights stay as they are, arithmetic is in `dtype`."""
     device = model.device
-    fed = _in_few_shapes(batch) if device.type == "cpu" else batch
+    fed = _in_few_shapes(batch) if is_plain(device, dtype) else batch
     with _arithmetic(device, dtype):
         # so the residual stream has the dtype it has in extraction
         embeddings = model.model.embed_tokens(fed.ids.to(device)).to(dtype)

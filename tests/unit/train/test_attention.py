@@ -6,7 +6,8 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, HrmTextForCausalLM
 
-from pipelines.train.attention import use_row_attention
+from pipelines.train import objective
+from pipelines.train.attention import SHAPE_STEP, use_row_attention
 from pipelines.train.batches import Batch, collate
 from pipelines.train.data import Maker
 from pipelines.train.finish import save_checkpoint
@@ -76,6 +77,20 @@ def test_three_products_are_the_same_in_bfloat16(model: HrmTextForCausalLM, batc
         torch.cat([each.flatten() for each in gradients(model, loss).values()]) for loss in (exact, rounded)
     ]
     assert torch.cosine_similarity(*directions, dim=0) > 0.99
+
+
+def test_what_is_behind_a_batch_changes_nothing(
+    model: HrmTextForCausalLM, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_row_attention(model)
+    alone = score(model, batch, torch.float32)
+    expected = gradients(model, alone.loss)
+    assert batch.num_tokens % SHAPE_STEP and batch.num_answer_tokens % SHAPE_STEP
+    monkeypatch.setattr(objective, "is_plain", lambda device, dtype: True)
+    found = score(model, batch, torch.float32)
+    assert (found.num_right, found.num_tokens) == (alone.num_right, alone.num_tokens)
+    torch.testing.assert_close(found.loss, alone.loss)
+    torch.testing.assert_close(gradients(model, found.loss), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_nothing_of_it_is_saved(
