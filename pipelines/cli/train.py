@@ -45,7 +45,7 @@ def train(
     synthetic_recipe: Annotated[
         str | None,
         typer.Option(
-            help="Kinds of synthetic documents: default, beginner, random, catalog, tiny, or a bundled schema."
+            help="Kinds of synthetic documents: default, beginner, finish, random, catalog, tiny, or a bundled schema."
         ),
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the optimizer.")] = None,
@@ -66,6 +66,9 @@ def train(
     ] = None,
     warmup: Annotated[
         float | None, typer.Option(help="Share of the run with a rising rate; default 0, from scratch 0.02.")
+    ] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(help="adamw, or muon for the matrices within the stacks; default adamw.")
     ] = None,
     ema: Annotated[float | None, typer.Option(help="Decay of the weights' average; default 0.999.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the data's order and drawing.")] = None,
@@ -112,6 +115,7 @@ def train(
         "examples_block": examples_block,
         "lr": lr,
         "warmup": warmup,
+        "optimizer": optimizer,
         "ema": ema,
         "seed": seed,
         "dtype": dtype,

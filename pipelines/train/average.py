@@ -13,7 +13,8 @@ import typer
 from transformers import HrmTextForCausalLM
 
 from pipelines.cli.console import out, run_alone
-from pipelines.train.finish import save_checkpoint
+from pipelines.train.card import front
+from pipelines.train.finish import require_free, save_checkpoint
 from schemas.errors import ConfigurationError
 from workers.engine import checkpoint
 from workers.engine.identity import digest, resolve
@@ -30,8 +31,7 @@ def average(parts: Mapping[str, float], directory: Path) -> None:
         ConfigurationError: they are not of one architecture and tokenizer, or the directory holds a checkpoint.
         CheckpointError: one of them cannot be loaded.
     """
-    if (directory / "config.json").exists():
-        raise ConfigurationError(f"{directory} holds a checkpoint already.", hint="Name another --out.")
+    require_free(directory)
     total = sum(parts.values())
     first, *others = parts
     model = _load(first)
@@ -60,8 +60,7 @@ def _require_alike(one: str, other: str) -> None:
 
 
 def _card(directory: Path, shares: Mapping[str, float]) -> Iterator[str]:
-    yield from ("---", "library_name: transformers", "pipeline_tag: text-generation")
-    yield from ("tags: [hrm_text, information-extraction]", "---", "", f"# {directory.resolve().name}", "")
+    yield from (*front(), "", f"# {directory.resolve().name}", "")
     yield "HRM-Text for extraction with Gleaner, the weighted mean of these checkpoints:"
     yield ""
     yield from ("| checkpoint | share | digest |", "|---|---|---|")

@@ -27,7 +27,7 @@ def write_card(
 ) -> None:
     """Write README.md beside the weights."""
     sections = (
-        _front(recipe),
+        front(recipe.base),
         _opening(directory, recipe, labels, num_parameters),
         _data(recipe, labels, counts),
         _figures(recipe, counts, device),
@@ -37,12 +37,13 @@ def write_card(
     (directory / "README.md").write_text(text + "\n", encoding="utf-8")
 
 
-def _front(recipe: Recipe) -> Iterator[str]:
+def front(base: str | None = None) -> Iterator[str]:
+    """What the hub reads of a card; a base that is no directory is named as one of the hub."""
     yield "---"
     yield "library_name: transformers"
     yield "pipeline_tag: text-generation"
-    if recipe.base and not Path(recipe.base).exists():
-        yield f"base_model: {recipe.base}"
+    if base and not Path(base).exists():
+        yield f"base_model: {base}"
     yield "tags: [hrm_text, information-extraction]"
     yield "---"
 
@@ -104,7 +105,7 @@ def _figures(recipe: Recipe, counts: Counts, device: str) -> Iterator[str]:
 def _recipe(recipe: Recipe) -> Iterator[str]:
     yield "## Recipe"
     yield ""
-    yield "Full parameters, AdamW, cosine schedule, moving average of the weights; loss on the answer alone."
+    yield "Full parameters, cosine schedule, moving average of the weights; loss on the answer alone."
     yield ""
     yield "| | |"
     yield "|---|---|"

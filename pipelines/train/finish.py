@@ -1,4 +1,4 @@
-"""The end of a run: the best weights in bfloat16 as a checkpoint, and its model card."""
+"""The end of a run: the best weights in bfloat16 as a checkpoint."""
 
 import shutil
 from pathlib import Path
@@ -8,6 +8,17 @@ from transformers import HrmTextForCausalLM
 from transformers.utils import logging
 
 from pipelines.train.model import TOKENIZER_FILES
+from schemas.errors import ConfigurationError
+
+
+def require_free(directory: Path) -> None:
+    """Refuse a directory that holds a checkpoint.
+
+    Raises:
+        ConfigurationError: it holds one.
+    """
+    if (directory / "config.json").exists():
+        raise ConfigurationError(f"{directory} holds a checkpoint already.", hint="Name another --out.")
 
 
 def save_checkpoint(

@@ -75,6 +75,8 @@ class Recipe(_Strict):
     warmup: float = Field(default=0.0, ge=0, lt=1)
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = Field(default=0.1, ge=0)
+    # muon: for the matrices within the stacks; the rest, and all of adamw, by AdamW
+    optimizer: Literal["adamw", "muon"] = "adamw"
     # the longest gradient
     clip: float = Field(default=1.0, gt=0)
     # reached slowly, so that a short run's average is not its first weights

@@ -14,7 +14,7 @@ from transformers import HrmTextForCausalLM
 
 from pipelines.train.card import write_card
 from pipelines.train.feed import Feed
-from pipelines.train.finish import save_checkpoint
+from pipelines.train.finish import require_free, save_checkpoint
 from pipelines.train.heldout import HeldOut
 from pipelines.train.journal import Log, show_bar
 from pipelines.train.labels import Labels
@@ -54,8 +54,7 @@ class Run:
         Raises:
             ConfigurationError: the recipe, the data and what is in the directory do not go together.
         """
-        if (self.out / "config.json").exists():
-            raise ConfigurationError(f"{self.out} holds a checkpoint already.", hint="Name another --out.")
+        require_free(self.out)
         device = own_device(self.device)
         with joined(choose_device(device), self.recipe.accumulate) as ranks:
             return self._train(device, ranks, resume=resume)

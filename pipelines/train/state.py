@@ -20,7 +20,8 @@ from schemas.errors import CheckpointError
 
 _TENSORS = "tensors.safetensors"
 _COUNTS = "state.json"
-_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+# of AdamW, and of Muon
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step", "momentum_buffer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +130,7 @@ def _tensors(trainer: Trainer) -> dict[str, torch.Tensor]:
     for name, weight in trainer.weights.items():
         tensors[f"weight.{name}"] = weight.detach().contiguous()
         tensors[f"average.{name}"] = trainer.average[name].contiguous()
-        moments = trainer.optimizer.state[weight]
+        moments = trainer.optimizers.moments(weight)
         tensors |= {f"{moment}.{name}": moments[moment] for moment in _MOMENTS if moment in moments}
     return tensors
 
@@ -140,13 +141,9 @@ def _restore(trainer: Trainer, tensors: dict[str, torch.Tensor]) -> None:
         for name, weight in trainer.weights.items():
             weight.copy_(tensors[f"weight.{name}"])
             trainer.average[name].copy_(tensors[f"average.{name}"])
-            moments = {moment: tensors[f"{moment}.{name}"] for moment in _MOMENTS}
-            device = weight.device
-            trainer.optimizer.state[weight] = {
-                moment: tensor.to(device) if moment != "step" or _is_fused(trainer) else tensor
-                for moment, tensor in moments.items()
-            }
-
-
-def _is_fused(trainer: Trainer) -> bool:
-    return bool(trainer.optimizer.defaults["fused"])
+            moments = trainer.optimizers.moments(weight)
+            for moment in _MOMENTS:
+                if (tensor := tensors.get(f"{moment}.{name}")) is not None:
+                    # AdamW counts steps on the host if it is not fused
+                    is_here = moment == "step" and not trainer.optimizers.is_fused
+                    moments[moment] = tensor if is_here else tensor.to(weight.device)

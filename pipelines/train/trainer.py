@@ -1,4 +1,4 @@
-"""One step: accumulate, clip, AdamW at the scheduled rate, average."""
+"""One step: accumulate, clip, optimize at the scheduled rate, average."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,6 +10,7 @@ from transformers import HrmTextForCausalLM
 
 from pipelines.train.batches import Batch
 from pipelines.train.objective import score
+from pipelines.train.optimizers import Optimizers
 from pipelines.train.ranks import ALONE, Ranks
 from pipelines.train.recipe import Recipe
 from schemas.errors import DeviceError
@@ -28,7 +29,7 @@ class Step:
 
 
 class Trainer:
-    """A model in training, its optimizer and the moving average of its weights."""
+    """A model in training, its optimizers and the moving average of its weights."""
 
     def __init__(
         self, model: HrmTextForCausalLM, recipe: Recipe, dtype: torch.dtype, ranks: Ranks = ALONE
@@ -44,13 +45,7 @@ class Trainer:
         # the frozen first state of the L stack is not among them
         self.weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.average = {name: p.detach().clone() for name, p in self.weights.items()}
-        self.optimizer = torch.optim.AdamW(
-            self.weights.values(),
-            lr=recipe.lr,
-            betas=recipe.betas,
-            weight_decay=recipe.weight_decay,
-            fused=model.device.type == "cuda",
-        )
+        self.optimizers = Optimizers(model, self.weights, recipe)
 
     def step(self, batches: Sequence[Batch], progress: float) -> Step:
         """Learn from batches as if they were one; `progress` is the share of the run that is done after it."""
@@ -61,10 +56,7 @@ class Trainer:
             loss += self._backward(batch, num_answer_tokens)
         self._add_up(loss)
         gradient = torch.nn.utils.clip_grad_norm_(self.weights.values(), self.recipe.clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        self.optimizers.step(lr)
         self.num_steps += 1
         self._average()
         return Step(

@@ -1,6 +1,6 @@
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +10,7 @@ from rich.console import Console
 
 from pipelines.train.data import Maker, Synthetic, make_lesson
 from pipelines.train.labels import Labels, make_labels
-from pipelines.train.model import make_tokenizer
+from pipelines.train.model import copy_tokenizer, make_model, make_tokenizer
 from pipelines.train.prepare import tokenizer_texts
 from pipelines.train.run import Run
 from schemas.base import Schema
@@ -81,6 +81,20 @@ def fake_synthetic(monkeypatch: pytest.MonkeyPatch, schema: Schema) -> None:
 
     fake = SimpleNamespace(samples=samples, RECIPES={"default": None})
     monkeypatch.setitem(sys.modules, "pipelines.train.synthetic", fake)
+
+
+@pytest.fixture
+def write_checkpoint(tokenizer_file: Path, tmp_path: Path) -> Callable[[str, int], Path]:
+    """Writes a checkpoint with the random weights of a seed under a name."""
+
+    def write(name: str, seed: int) -> Path:
+        architecture = ARCHITECTURE.model_copy(update={"seed": seed})
+        model = make_model(architecture, PlainTokenizer(tokenizer_file), "cpu")
+        model.bfloat16().save_pretrained(tmp_path / name)
+        copy_tokenizer(str(tokenizer_file.parent), tmp_path / name)
+        return tmp_path / name
+
+    return write
 
 
 @pytest.fixture

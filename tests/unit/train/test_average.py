@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,24 +9,14 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from pipelines.train.average import average
-from pipelines.train.model import copy_tokenizer, make_model
 from schemas.errors import ConfigurationError
-from tests.cases.slips import ARCHITECTURE
 from workers.engine.engine import HrmTextEngine
-from workers.engine.tokenizer import PlainTokenizer
 
 
 @pytest.fixture
-def checkpoints(tokenizer_file: Path, tmp_path: Path) -> list[Path]:
+def checkpoints(write_checkpoint: Callable[[str, int], Path]) -> list[Path]:
     """Two checkpoints of one architecture with other weights."""
-    made = []
-    for seed in (1, 2):
-        directory = tmp_path / f"run{seed}"
-        architecture = ARCHITECTURE.model_copy(update={"seed": seed})
-        make_model(architecture, PlainTokenizer(tokenizer_file), "cpu").bfloat16().save_pretrained(directory)
-        copy_tokenizer(str(tokenizer_file.parent), directory)
-        made.append(directory)
-    return made
+    return [write_checkpoint(f"run{seed}", seed) for seed in (1, 2)]
 
 
 def weights_of(directory: Path) -> dict[str, torch.Tensor]:

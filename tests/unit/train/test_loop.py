@@ -98,10 +98,30 @@ def test_the_gradient_is_clipped_and_the_rate_is_set(
     trainer = trainer_of(model, clip=1e-4, lr=1.0)
     step = trainer.step([collate(samples)], 0.5)
     assert step.gradient > 1
-    assert trainer.optimizer.param_groups[0]["lr"] == step.lr == pytest.approx(0.55, abs=0.02)
-    moments = [trainer.optimizer.state[weight]["exp_avg"] for weight in trainer.weights.values()]
+    (optimizer,) = trainer.optimizers.members
+    assert optimizer.param_groups[0]["lr"] == step.lr == pytest.approx(0.55, abs=0.02)
+    moments = [trainer.optimizers.moments(weight)["exp_avg"] for weight in trainer.weights.values()]
     length = torch.stack([(moment / 0.1).norm() for moment in moments]).norm()
     assert length == pytest.approx(1e-4, rel=1e-2)
+
+
+def test_muon_moves_the_matrices_of_the_stacks_alike_in_all_directions(
+    model: HrmTextForCausalLM, samples: list[Sample]
+) -> None:
+    trainer = trainer_of(model, optimizer="muon", lr=0.01, weight_decay=0.0)
+    before = {name: weight.detach().clone() for name, weight in trainer.weights.items()}
+    step = trainer.step([collate(samples)], 0.5)
+    tables = {"model.embed_tokens.weight", "lm_head.weight"}
+    assert tables < trainer.weights.keys()
+    for name, weight in trainer.weights.items():
+        moved = (weight.detach() - before[name]) / step.lr
+        if name in tables:
+            # AdamW's first step: every number that has a gradient moves as far
+            assert moved.abs().max().item() == pytest.approx(1, rel=0.01), name
+        else:
+            # as long as that of AdamW mostly is
+            lengths = torch.linalg.svdvals(moved) / (0.2 * max(moved.shape) ** 0.5)
+            assert 0.6 < lengths.median() < lengths.max() < 1.3, name
 
 
 def test_the_average_follows_the_weights(model: HrmTextForCausalLM, samples: list[Sample]) -> None:

@@ -89,6 +89,19 @@ def test_it_goes_on_within_a_pool_and_with_accumulated_batches(
     assert_same(run, whole)
 
 
+def test_it_goes_on_with_the_moments_of_both_optimizers(
+    tmp_path: Path, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, whole = (make_run(tmp_path / name, optimizer="muon") for name in ("cut", "whole"))
+    assert whole.train(resume=False)
+    with monkeypatch.context() as patched:
+        fail_at(patched, 6, cut)
+        with pytest.raises(PowerCutError):
+            run.train(resume=False)
+    assert run.train(resume=True)
+    assert_same(run, whole)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_after_the_step_in_hand(
     tmp_path: Path, make_run: MakeRun, whole: Run, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
