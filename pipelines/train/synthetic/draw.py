@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 from pipelines.train.synthetic.domains import DOMAINS, HELD_BACK_NAMES, Concept, Domain
-from pipelines.train.synthetic.made_up import MADE_UP, made_up
+from pipelines.train.synthetic.made_up import MADE_UP, made_up, names_alone
 from pipelines.train.synthetic.page import Fact, Page, Split, cased, listed
 from pipelines.train.synthetic.printing import Region, draw_region
 from pipelines.train.synthetic.sheet import Said, Sheet
@@ -20,6 +20,8 @@ _MADE_UP_CASES = (20, 10, 10, 5, 50, 5)
 # the share of fields that a document lacks
 _ABSENCES = (0.0, 0.08, 0.15, 0.25, 0.4)
 _FEW_ABSENCES = (0.0, 0.0, 0.0, 0.15)
+# the drill in which only names tell what is meant
+NAMES = "names"
 # the share of cells of a column that are blank
 _BLANKS = (0.0, 0.0, 0.06, 0.2, 0.5)
 # the share of rows with nothing between their first and last cells, as where a bill charges at a flat rate
@@ -53,7 +55,7 @@ class Plan:
 
 
 def draw_plan(rng: Random, split: Split, *, drill: str = "") -> Plan:
-    """A schema of 1 to 12 fields; for a drill no more than 5: values, choices, a list or rows above all."""
+    """A schema of 1 to 12 fields; for a drill, of the shape that it is about."""
     domain = _domain(rng, split, drill)
     region = draw_region(rng)
     chosen, rest = _choose_few(rng, domain, drill) if drill else _choose(rng, domain)
@@ -73,13 +75,16 @@ def draw_plan(rng: Random, split: Split, *, drill: str = "") -> Plan:
         form=form,
         fields=fields,
         distractors=distractors,
-        absence=rng.choice(_ABSENCES if drill in ("", "one") else _FEW_ABSENCES),
+        absence=rng.choice(_ABSENCES if drill in ("", "one", NAMES) else _FEW_ABSENCES),
         is_opaque=names.style == "opaque",
     )
 
 
-def _domain(rng: Random, split: Split, shape: str) -> Domain:
+def _domain(rng: Random, split: Split, drill: str) -> Domain:
     """Of the eval split, a third is about what training never saw; a drill's domain has something of its shape."""
+    if split == "train" and drill == NAMES:
+        return names_alone(rng)
+    shape = "one" if drill == NAMES else drill
     if split == "train" and rng.random() < _MADE_UP:
         domain = made_up(rng)
         if not shape or any(_is_of(each, shape) for each in domain.concepts):
@@ -118,6 +123,9 @@ def _choose_few(rng: Random, domain: Domain, shape: str) -> tuple[list[Concept],
     """The concepts of a drill's schema, and those that its documents print besides."""
     ones = [concept for concept in domain.concepts if concept.shape == "one"]
     rng.shuffle(ones)
+    if shape == NAMES:
+        few = rng.choice((0, 0, 0, 1, 2))
+        return ones[few:], ones[:few]
     if shape == "choice":
         choices = [concept for concept in ones if concept.choices]
         others = [concept for concept in ones if not concept.choices]

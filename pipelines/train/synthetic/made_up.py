@@ -3,6 +3,7 @@
 What is asked for is then found by its name alone, which has to be learned for words that no list of fields holds.
 """
 
+from collections.abc import Sequence
 from random import Random
 
 from pipelines.train.synthetic.domains import DOMAINS, Concept, Domain
@@ -33,9 +34,32 @@ _EXTRA = (
 )
 
 
+# values of one or a few tokens, so that most of what is learned is which of them is meant
+_SHORT_SPECS = (
+    "int 1-40",
+    "int 10-900",
+    "int 100-60000",
+    "number",
+    "date",
+    "code",
+    "person",
+    "city",
+    "colour",
+    "money",
+)
+
+
+def names_alone(rng: Random) -> Domain:
+    """A domain of up to 12 short values of one kind, or of a few: only its name tells which is which."""
+    maker = _Maker(rng, rng.sample(_SHORT_SPECS, rng.choice((1, 1, 2, 3))))
+    concepts = tuple(maker.one() for _ in range(rng.choice((4, 6, 8, 10, 12))))
+    return Domain(MADE_UP, maker.titles(), concepts, is_held_back=False)
+
+
 def made_up(rng: Random) -> Domain:
     """A domain that is drawn: up to 12 single values, often of few kinds, choices and flags, a list and rows."""
-    maker = _Maker(rng)
+    # where all are of one kind, the kind does not tell which is meant
+    maker = _Maker(rng, rng.sample(_SPECS, rng.choice((1, 2, 3, 5, 8))))
     concepts = [
         *(maker.one() for _ in range(rng.choice((4, 6, 8, 10, 12)))),
         *(maker.choice() for _ in range(rng.choice((0, 1, 2)))),
@@ -43,17 +67,15 @@ def made_up(rng: Random) -> Domain:
         maker.list(),
         maker.rows(),
     ]
-    titles = tuple(maker.words().replace("_", " ").capitalize() for _ in range(2))
-    return Domain(MADE_UP, titles, tuple(concepts), is_held_back=False)
+    return Domain(MADE_UP, maker.titles(), tuple(concepts), is_held_back=False)
 
 
 class _Maker:
     """Draws the concepts of one domain; no two have the same name."""
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, specs: Sequence[str]) -> None:
         self._rng = rng
-        # where all are of one kind, the kind does not tell which is meant
-        self._specs = rng.sample(_SPECS, rng.choice((1, 2, 3, 5, 8)))
+        self._specs = specs
         self._shared = rng.choice(all_words()) if rng.random() < 0.3 else ""
         self._taken: set[str] = set()
 
@@ -70,6 +92,10 @@ class _Maker:
             if not self._taken.issuperset(words):
                 self._taken.update(words)
                 return "_".join(dict.fromkeys(words))
+
+    def titles(self) -> tuple[str, ...]:
+        """Two headings."""
+        return tuple(self.words().replace("_", " ").capitalize() for _ in range(2))
 
     def one(self, spec: str = "") -> Concept:
         """A field of a single value."""

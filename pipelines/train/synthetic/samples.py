@@ -110,7 +110,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "finish": Recipe(
             shares={
                 # short ones
-                "drill": 3.0,
+                "drill": 2.0,
+                "names": 4.0,
                 "rows": 3.0,
                 "choices": 1.5,
                 "random": 10.0,
@@ -122,8 +123,12 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             },
             sizes={1_500: 3.5, 3_000: 3.0, 6_000: 2.0, 10_000: 0.7},
             # a window of an agreement fills what the examples leave
-            own_sizes={"nda": {1_500: 1.5, 3_000: 2.0, 6_000: 2.0, 12_000: 1.5}},
+            own_sizes={
+                "names": {1_500: 1.0, 2_500: 1.0},
+                "nda": {1_500: 1.5, 3_000: 2.0, 6_000: 2.0, 12_000: 1.5},
+            },
         ),
+        "names": Recipe(shares={"names": 1.0}),
         # for runs of minutes: short prompts of random schemas
         "tiny": Recipe(shares={"random": 1.0}, sizes={1_200: 1.0}, max_examples=3),
     }

@@ -6,7 +6,7 @@ from random import Random
 from typing import Protocol
 
 from pipelines.train.synthetic.catalog import invoice, job_posting, nda, receipt, support_ticket
-from pipelines.train.synthetic.draw import Labels, draw_plan, fill
+from pipelines.train.synthetic.draw import NAMES, Labels, draw_plan, fill
 from pipelines.train.synthetic.genres.grids import rows_of
 from pipelines.train.synthetic.genres.registry import BARE, GENRES
 from pipelines.train.synthetic.noise import spoil
@@ -81,6 +81,7 @@ class DrillWriter:
         self.form = self._plan.form
         self.name = f"drill of {shape}"
         self._is_of_choices = shape == "choice"
+        self._is_of_names = shape == NAMES
         self.is_uniform = self._plan.is_opaque or rng.random() < 0.6
         self.templates = _templates(split, ("drill",))
         self._seed = rng.random()
@@ -92,7 +93,7 @@ class DrillWriter:
         mark, joint = dice.choice((": ", " ", " = ", ":\n")), dice.choice(("\n", "\n", "; ", ", "))
         facts = page.plain()
         said = [f"{fact.label}{mark}{fact.text}" for fact in facts]
-        in_any_order = dice.random() < 0.5
+        in_any_order = self._is_of_names or dice.random() < 0.5
         if self._is_of_choices and dice.random() < 0.7:
             in_any_order = True
             joint = dice.choice((" · ", ", ", "\n", " ", " | ", "\n- ", " / "))
@@ -151,6 +152,7 @@ def _for_catalog(
 WRITERS: Mapping[str, Callable[[Random, Split], Writer]] = {
     "random": RandomWriter,
     "drill": lambda rng, split: DrillWriter(rng, split, "one"),
+    "names": lambda rng, split: DrillWriter(rng, split, NAMES),
     "choices": lambda rng, split: DrillWriter(rng, split, "choice"),
     "rows": lambda rng, split: DrillWriter(rng, split, rng.choice(("rows", "rows", "list"))),
     "receipt": _for_catalog(Receipt, receipt.GENRES),

@@ -244,6 +244,27 @@ def test_names_of_things_are_too_many_to_learn() -> None:
         assert all(name == " ".join(name.split()) for name in names)
 
 
+def test_only_names_tell_the_values_of_a_drill_of_names_apart() -> None:
+    kinds, num_orders = [], []
+    for made in drawn("train", "names", 60):
+        assert all(isinstance(form, Leaf) and not form.choices for _, form in made.form.fields)
+        kinds.append(len({form.kind for _, form in made.form.fields if isinstance(form, Leaf)}))
+        printed = [
+            (text, {name: value for name, value in record.items() if value is not None})
+            for text, record in pairs(made)
+        ]
+        assert all(value in text for text, record in printed for value in record.values())
+        everywhere = set.intersection(*(set(record) for _, record in printed))
+        orders = {
+            tuple(sorted(everywhere, key=lambda name: text.index(record[name]))) for text, record in printed
+        }
+        num_orders += [len(orders)] if len(everywhere) > 3 else []
+    assert sum(kinds) / len(kinds) < 2
+    # the fields stand in another order in nearly every document
+    assert len(num_orders) > 15
+    assert min(num_orders) > 1
+
+
 def test_what_parts_the_items_of_a_list_does_not_stand_in_them() -> None:
     lists = [
         value
