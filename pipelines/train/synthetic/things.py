@@ -26,11 +26,14 @@ def skill(rng: Random) -> str:
     if form < 0.6:
         name = any_words(rng, 4)
         return rng.choice((name, name, name.title(), name.capitalize()))
-    if form < 0.66:
+    if form < 0.63:
+        # in one word, as programs are called
+        return any_words(rng, 2).title().replace(" ", "")
+    if form < 0.69:
         return coined(rng) + rng.choice(
             ("", "", ".js", "SQL", " Pro", " Cloud", rng.choice(WORDS["noun"]).title())
         )
-    if form < 0.72:
+    if form < 0.75:
         return "".join(rng.choices("ABCDEFGHIKLMNOPRSTUVWX", k=rng.randint(2, 5)))
     what = rng.choice(
         WORDS[rng.choice(("device", "material", "crop", "animal", "noun", "language", "subject"))]

@@ -14,6 +14,7 @@ from tests.cases import reference_engine
 from tests.cases.prompts import ids, logprobs, request_of, requests_of
 from tests.cases.reference_engine import Answer
 from workers.engine import checkpoint, step
+from workers.engine.cache import bytes_per_token
 from workers.engine.checkpoint import Loaded
 from workers.engine.choice import CERTAIN
 from workers.engine.drafts import Drafter, Drafting, copying, no_drafts
@@ -169,8 +170,9 @@ def test_a_thousand_documents(loaded: Loaded) -> None:
 def test_a_thousand_documents_with_the_embedded_checkpoint(num_tokens: int) -> None:
     loaded = checkpoint.load(EMBEDDED_CHECKPOINT, "cpu")
     requests = documents(loaded.tokenizer, 1000)
+    room = num_tokens * bytes_per_token(Network(loaded.model).kv_shape, torch.float32)
     plain, drafted = (
-        HrmTextEngine(loaded, kv_memory=num_tokens * 16_384, drafting=drafting).complete(requests)
+        HrmTextEngine(loaded, kv_memory=room, drafting=drafting).complete(requests)
         for drafting in (no_drafts, copying(loaded.tokenizer))
     )
     check(drafted, [list(zip(ids(c), logprobs(c), strict=True)) for c in plain], tolerance=1e-3)
