@@ -46,6 +46,15 @@ def cut() -> None:
     raise PowerCutError
 
 
+def cut_and_resume(run: Run, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Begin a run, end it between two steps, and go on to its end."""
+    with monkeypatch.context() as patched:
+        fail_at(patched, number, cut)
+        with pytest.raises(PowerCutError):
+            run.train(resume=False)
+    assert run.train(resume=True)
+
+
 def assert_same(run: Run, whole: Run) -> None:
     """The same losses to the last bit, evaluations and weights."""
     for kind, fields in (
@@ -80,11 +89,7 @@ def test_it_goes_on_within_a_pool_and_with_accumulated_batches(
     given = {"accumulate": 3, "save_every": 5, "epochs": 12, "steps": None}
     run, whole = make_run(tmp_path / "cut", **given), make_run(tmp_path / "whole", **given)
     assert whole.train(resume=False)
-    with monkeypatch.context() as patched:
-        fail_at(patched, 13, cut)
-        with pytest.raises(PowerCutError):
-            run.train(resume=False)
-    assert run.train(resume=True)
+    cut_and_resume(run, monkeypatch, 13)
     assert len(read_log(run.out)) > 20
     assert_same(run, whole)
 
@@ -94,11 +99,7 @@ def test_it_goes_on_with_the_moments_of_both_optimizers(
 ) -> None:
     run, whole = (make_run(tmp_path / name, optimizer="muon") for name in ("cut", "whole"))
     assert whole.train(resume=False)
-    with monkeypatch.context() as patched:
-        fail_at(patched, 6, cut)
-        with pytest.raises(PowerCutError):
-            run.train(resume=False)
-    assert run.train(resume=True)
+    cut_and_resume(run, monkeypatch, 6)
     assert_same(run, whole)
 
 
