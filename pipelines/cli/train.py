@@ -45,7 +45,7 @@ def train(
     synthetic_recipe: Annotated[
         str | None,
         typer.Option(
-            help="Kinds of synthetic documents: default, beginner, finish, random, names, catalog, tiny, or a bundled schema."
+            help="Kinds of synthetic documents: default, beginner, finish, random, names, catalog, tiny, or a schema."
         ),
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the optimizer.")] = None,
