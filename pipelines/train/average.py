@@ -13,7 +13,7 @@ import typer
 from transformers import HrmTextForCausalLM
 
 from pipelines.cli.console import out, run_alone
-from pipelines.train.card import front
+from pipelines.train.card import write_derived_card
 from pipelines.train.finish import require_free, save_checkpoint
 from schemas.errors import ConfigurationError
 from workers.engine import checkpoint
@@ -42,7 +42,7 @@ def average(parts: Mapping[str, float], directory: Path) -> None:
             mean[name] += weight * (parts[other] / total)
     save_checkpoint(model, mean, resolve(first), directory)
     shares = {part: weight / total for part, weight in parts.items()}
-    (directory / "README.md").write_text("\n".join(_card(directory, shares)) + "\n", encoding="utf-8")
+    write_derived_card(directory, _table(shares))
 
 
 def _load(path: str) -> HrmTextForCausalLM:
@@ -59,15 +59,12 @@ def _require_alike(one: str, other: str) -> None:
             )
 
 
-def _card(directory: Path, shares: Mapping[str, float]) -> Iterator[str]:
-    yield from (*front(), "", f"# {directory.resolve().name}", "")
+def _table(shares: Mapping[str, float]) -> Iterator[str]:
     yield "HRM-Text for extraction with Gleaner, the weighted mean of these checkpoints:"
     yield ""
     yield from ("| checkpoint | share | digest |", "|---|---|---|")
     for part, share in shares.items():
         yield f"| {Path(part).name} | {share:.2f} | `{digest(part)}` |"
-    yield ""
-    yield f"Digest of config, tokenizer and weights (SHA-256): `{digest(directory)}`."
 
 
 @app.command()

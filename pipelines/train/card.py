@@ -1,6 +1,6 @@
 """The model card: what a checkpoint was trained on, how, and how good it came out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -27,7 +27,7 @@ def write_card(
 ) -> None:
     """Write README.md beside the weights."""
     sections = (
-        front(recipe.base),
+        _front(recipe.base),
         _opening(directory, recipe, labels, num_parameters),
         _data(recipe, labels, counts),
         _figures(recipe, counts, device),
@@ -37,8 +37,22 @@ def write_card(
     (directory / "README.md").write_text(text + "\n", encoding="utf-8")
 
 
-def front(base: str | None = None) -> Iterator[str]:
-    """What the hub reads of a card; a base that is no directory is named as one of the hub."""
+def write_derived_card(directory: Path, body: Iterable[str]) -> None:
+    """Write README.md beside weights that were made of others without training; `body` says of which."""
+    lines = (*_front(), "", _title(directory), "", *body, "", _digest(directory))
+    (directory / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _title(directory: Path) -> str:
+    return f"# {directory.resolve().name}"
+
+
+def _digest(directory: Path) -> str:
+    return f"Digest of config, tokenizer and weights (SHA-256): `{digest(directory)}`."
+
+
+def _front(base: str | None = None) -> Iterator[str]:
+    # a base that is no directory is one of the hub
     yield "---"
     yield "library_name: transformers"
     yield "pipeline_tag: text-generation"
@@ -54,10 +68,10 @@ def _opening(directory: Path, recipe: Recipe, labels: Sequence[Labels], num_para
     else:
         shape = recipe.architecture.model_dump(exclude_none=True) if recipe.architecture else {}
         origin = f"trained from scratch ({', '.join(f'{name} {value}' for name, value in shape.items())})"
-    yield f"# {directory.resolve().name}"
+    yield _title(directory)
     yield ""
     yield f"HRM-Text with {num_parameters:,} parameters for extraction with Gleaner, {origin}."
-    yield f"Digest of config, tokenizer and weights (SHA-256): `{digest(directory)}`."
+    yield _digest(directory)
     yield ""
     yield "```"
     schema = labels[0].schema.name if labels else "receipt"

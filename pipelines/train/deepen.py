@@ -12,7 +12,7 @@ import typer
 from transformers import HrmTextConfig, HrmTextForCausalLM
 
 from pipelines.cli.console import out, run_alone
-from pipelines.train.card import front
+from pipelines.train.card import write_derived_card
 from pipelines.train.finish import require_free, save_checkpoint
 from schemas.errors import ConfigurationError
 from workers.engine import checkpoint
@@ -44,17 +44,11 @@ def deepen(base: str, layers_per_stack: int, directory: Path) -> None:
         if name not in weights:
             weights[name] = torch.zeros_like(weight) if name.endswith(_OUTPUTS) else weight
     save_checkpoint(deeper, weights, resolve(base), directory)
-    lines = [
-        *front(),
-        "",
-        f"# {directory.resolve().name}",
-        "",
+    body = (
         f"HRM-Text for extraction with Gleaner: `{Path(base).name}` with {layers_per_stack} layers a stack instead of",
         f"{before}. The new ones do nothing yet. Digest of what it was made from: `{digest(base)}`.",
-        "",
-        f"Digest of config, tokenizer and weights (SHA-256): `{digest(directory)}`.",
-    ]
-    (directory / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    )
+    write_derived_card(directory, body)
 
 
 def _deeper(config: HrmTextConfig, layers_per_stack: int) -> HrmTextForCausalLM:

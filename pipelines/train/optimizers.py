@@ -15,19 +15,16 @@ class Optimizers:
         self, model: HrmTextForCausalLM, weights: Mapping[str, torch.nn.Parameter], recipe: Recipe
     ) -> None:
         # embeddings and head are tables of tokens, whose rows are learned one by one
-        tables = (model.model.embed_tokens.weight, model.lm_head.weight)
-        by_muon = [
+        tables = {model.model.embed_tokens.weight, model.lm_head.weight}
+        by_muon = {
             weight
             for weight in weights.values()
-            if recipe.optimizer == "muon"
-            and weight.ndim == 2
-            and all(weight is not table for table in tables)
-        ]
-        taken = set(map(id, by_muon))
+            if recipe.optimizer == "muon" and weight.ndim == 2 and weight not in tables
+        }
         self.is_fused = model.device.type == "cuda"
         self.members: list[torch.optim.Optimizer] = [
             torch.optim.AdamW(
-                [weight for weight in weights.values() if id(weight) not in taken],
+                [weight for weight in weights.values() if weight not in by_muon],
                 lr=recipe.lr,
                 betas=recipe.betas,
                 weight_decay=recipe.weight_decay,
@@ -38,11 +35,14 @@ class Optimizers:
             # steps as long as those of AdamW, so that one rate serves both
             self.members.append(
                 torch.optim.Muon(
-                    by_muon, lr=recipe.lr, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"
+                    [weight for weight in weights.values() if weight in by_muon],
+                    lr=recipe.lr,
+                    weight_decay=recipe.weight_decay,
+                    adjust_lr_fn="match_rms_adamw",
                 )
             )
         self._of = {
-            id(weight): optimizer
+            weight: optimizer
             for optimizer in self.members
             for group in optimizer.param_groups
             for weight in group["params"]
@@ -58,5 +58,5 @@ class Optimizers:
 
     def moments(self, weight: torch.nn.Parameter) -> dict[str, torch.Tensor]:
         """What is kept of a weight from step to step, by its name in torch; to be read and written."""
-        kept: dict[str, torch.Tensor] = self._of[id(weight)].state[weight]
+        kept: dict[str, torch.Tensor] = self._of[weight].state[weight]
         return kept

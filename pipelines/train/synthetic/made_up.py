@@ -20,20 +20,6 @@ _SPECS = tuple(
         if concept.shape == "one" and not concept.choices
     )
 )
-# what a label may say besides
-_EXTRA = (
-    "{} no.",
-    "the {}",
-    "{} (if any)",
-    "our {}",
-    "{}*",
-    "{} of record",
-    "1. {}",
-    "{} as stated",
-    "your {}",
-)
-
-
 # values of one or a few tokens, so that most of what is learned is which of them is meant
 _SHORT_SPECS = (
     "int 1-40",
@@ -46,6 +32,18 @@ _SHORT_SPECS = (
     "city",
     "colour",
     "money",
+)
+# what a label may say besides
+_EXTRA = (
+    "{} no.",
+    "the {}",
+    "{} (if any)",
+    "our {}",
+    "{}*",
+    "{} of record",
+    "1. {}",
+    "{} as stated",
+    "your {}",
 )
 
 

@@ -101,8 +101,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "default": Recipe(),
         # for a model that knows nothing yet
         "beginner": Recipe(lead=Lead(recipe=_SHORT, until=50_000)),
-        # one kind alone: `random`, or a schema of the catalog
-        **{name: Recipe(shares={name: 1.0}) for name in Recipe().shares},
+        # one kind alone: `random`, a schema of the catalog, or a drill of names
+        **{name: Recipe(shares={name: 1.0}) for name in (*Recipe().shares, "names")},
         "catalog": Recipe(
             shares={name: share for name, share in Recipe().shares.items() if name != "random"}
         ),
@@ -128,7 +128,6 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 "nda": {1_500: 1.5, 3_000: 2.0, 6_000: 2.0, 12_000: 1.5},
             },
         ),
-        "names": Recipe(shares={"names": 1.0}),
         # for runs of minutes: short prompts of random schemas
         "tiny": Recipe(shares={"random": 1.0}, sizes={1_200: 1.0}, max_examples=3),
     }

@@ -80,8 +80,7 @@ class DrillWriter:
         self._plan = draw_plan(rng, split, drill=shape)
         self.form = self._plan.form
         self.name = f"drill of {shape}"
-        self._is_of_choices = shape == "choice"
-        self._is_of_names = shape == NAMES
+        self._shape = shape
         self.is_uniform = self._plan.is_opaque or rng.random() < 0.6
         self.templates = _templates(split, ("drill",))
         self._seed = rng.random()
@@ -93,8 +92,8 @@ class DrillWriter:
         mark, joint = dice.choice((": ", " ", " = ", ":\n")), dice.choice(("\n", "\n", "; ", ", "))
         facts = page.plain()
         said = [f"{fact.label}{mark}{fact.text}" for fact in facts]
-        in_any_order = self._is_of_names or dice.random() < 0.5
-        if self._is_of_choices and dice.random() < 0.7:
+        in_any_order = self._shape == NAMES or dice.random() < 0.5
+        if self._shape == "choice" and dice.random() < 0.7:
             in_any_order = True
             joint = dice.choice((" · ", ", ", "\n", " ", " | ", "\n- ", " / "))
             in_words, is_bare = dice.random() < 0.4, dice.random() < 0.5
