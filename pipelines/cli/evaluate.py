@@ -1,7 +1,7 @@
 """`gleaner eval`: what a checkpoint is worth, field by field."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -85,6 +85,18 @@ def measure(
         _show_history(runtime, schema, as_json=as_json)
         return
     if synthetic:
+        _refuse_with_synthetic(
+            {
+                "LABELS": labels,
+                "--limit": limit,
+                "--samples": samples,
+                "--examples": examples,
+                "--shots": shots,
+                "--window-tokens": window_tokens,
+                "--plots": plots,
+                "--out": out_file,
+            }
+        )
         measure_synthetic(runtime, schema, synthetic, is_shared=examples_cache == "on", as_json=as_json)
         return
     _prepare(plots, out_file)
@@ -104,6 +116,16 @@ def measure(
     else:
         _show(made, _title(chosen, file, runtime))
         out.print(f"evaluation {evaluation_id} is stored; compare with `gleaner eval --history {schema}`")
+
+
+def _refuse_with_synthetic(options: Mapping[str, object]) -> None:
+    """Synthetic documents come with labels and examples, and each is one prompt."""
+    given = [f"{name} {value}" for name, value in options.items() if value is not None]
+    if given:
+        raise ConfigurationError(
+            f"--synthetic does not go with {', '.join(given)}.",
+            hint="Leave one of them out; --model, --cycles, --examples-cache and --json go with --synthetic.",
+        )
 
 
 def _load(

@@ -199,6 +199,10 @@ def test_labels_of_the_catalog_are_evaluated_with_a_real_engine(tmp_path: Path) 
         (("recipe", "none.jsonl"), "there is no schema 'recipe'"),
         (("--history", "recipe"), "there is no schema 'recipe'"),
         (("receipt", "--cycles", "0x3"), "'0x3' is no depth"),
+        (
+            ("random", "--synthetic", "3", "--limit", "2", "--shots", "nearest"),
+            "--synthetic does not go with --limit 2, --shots nearest",
+        ),
     ],
 )
 def test_an_error_is_one_sentence(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:

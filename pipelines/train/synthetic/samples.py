@@ -18,7 +18,7 @@ from schemas.wire import dump
 _T = TypeVar("_T")
 
 # a change of what a seed gives makes a new version
-VERSION = 10
+VERSION = 11
 MAX_EXAMPLES = 8
 # documents drawn for one that reads; some schemas have none in some templates
 _TRIES = 20

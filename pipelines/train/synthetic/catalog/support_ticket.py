@@ -74,7 +74,7 @@ class _Ticket:
         problems = WORDS[f"ticket {self.category}"]
         if self.product:
             problems = tuple(each for each in problems if "{it}" in each)
-        text = rng.choice(problems).format(it=self.product or rng.choice(_UNNAMED[self.category]))
+        text = said(rng, problems).format(it=self.product or rng.choice(_UNNAMED[self.category]))
         out = [text[0].upper() + text[1:]]
         if self.orders:
             joint = rng.choice((", ", " and "))
@@ -82,9 +82,8 @@ class _Ticket:
             out += [rng.choice(WORDS["ticket orders"]).format(each) for each in said_so]
         out += [self._aside() for _ in range(rng.choice((0, 0, 0, 1, 1, 2)))]
         # what says nothing of its urgency is as urgent as most
-        silence = [""] * 4 if self.priority == "normal" else []
-        urge = rng.choice((*WORDS[f"priority {self.priority}"], *silence))
-        out += [urge] if urge else []
+        if self.priority != "normal" or rng.random() < 0.75:
+            out.append(said(rng, WORDS[f"priority {self.priority}"]))
         return out[::-1] if rng.random() < 0.25 else out
 
     def _aside(self) -> str:
@@ -198,24 +197,35 @@ def chat(sheet: Sheet, dice: Random) -> Draft:
     agent = agent or rng.choice(pools.pools().first)
     hellos = [each for each in WORDS["ticket hello"] if ticket.product or "{it}" not in each]
     hello = rng.choice(hellos).format(it=ticket.product)
-    greeted = [("System", f"{agent} has joined.")] if dice.random() < 0.3 else []
+    opened = dice.choice(WORDS["ticket joined"]).format(agent)
+    greeted = [("System", opened)] if dice.random() < 0.4 else []
     turns = [*greeted, (agent, hello), *((customer, each) for each in ticket.message())]
     if ticket.name or ticket.email:
-        known = [each for each in (ticket.name, ticket.email) if each]
-        turns += [
-            (agent, rng.choice(WORDS["ticket ask"])),
-            (customer, rng.choice((", ", " - ", " ")).join(known)),
-        ]
+        turns += [(agent, rng.choice(WORDS["ticket ask"])), (customer, _introduced(ticket))]
+        if ticket.name and rng.random() < 0.3:
+            turns.append((agent, f"Thank you, {ticket.plain_name.split()[0]}."))
     for _ in range(rng.choice((0, 0, 1, 2, 3))):
         turns += [(agent, rng.choice(WORDS["ticket more"])), (customer, said(rng, WORDS["ticket prose"]))]
     turns.append((agent, rng.choice(WORDS["ticket answer"])))
-    minute = rng.randint(480, 1000)
+    second, has_seconds = rng.randint(28_800, 60_000), dice.random() < 0.4
     title, day = dice.choice(WORDS["ticket chat"]), sheet.style.date(draw_date(rng))
     lines = [title.format(day=day, n=rng.randint(100, 99_999))] if dice.random() < 0.5 else []
     for who, text in turns:
-        minute += rng.choice((0, 1, 1, 2))
-        lines.append(frame.format(who=who, time=f"{minute // 60:02}:{minute % 60:02}", text=text))
+        second += rng.randint(5, 150)
+        time = f"{second // 3600:02}:{second // 60 % 60:02}" + f":{second % 60:02}" * has_seconds
+        lines.append(frame.format(who=who, time=time, text=text))
     return "\n".join(lines), ticket.record()
+
+
+def _introduced(ticket: _Ticket) -> str:
+    """Who the customer is, as one answers in a chat."""
+    rng = ticket.rng
+    known = [each for each in (ticket.name, ticket.email) if each]
+    if rng.random() < 0.6:
+        return rng.choice((", ", " - ", " ", " / ", "\n")).join(known)
+    name = rng.choice(WORDS["ticket caller"]).format(ticket.name) if ticket.name else ""
+    mail = rng.choice(WORDS["ticket reach"]).format(ticket.email) if ticket.email else ""
+    return f"{name} {mail}".strip()
 
 
 def note(sheet: Sheet, dice: Random) -> Draft:
