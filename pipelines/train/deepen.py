@@ -69,7 +69,7 @@ def command(
 ) -> None:
     """Make a checkpoint deeper without changing what it computes.
 
-    Example: python -m pipelines.train.deepen hrm-text-small --layers-per-stack 2 --out deeper
+    Example: python -m pipelines.train.deepen hrm-text-small --layers-per-stack 3 --out deeper
     """
     deepen(base, layers_per_stack, directory)
     out.print(

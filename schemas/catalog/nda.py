@@ -11,7 +11,7 @@ from schemas import ExtractionSchema, SchemaSettings
 class Nda(ExtractionSchema):
     """A non-disclosure agreement: who keeps secrets from when, for how long and under which law."""
 
-    settings: ClassVar[SchemaSettings] = SchemaSettings(shots="nearest")
+    settings: ClassVar[SchemaSettings] = SchemaSettings(shots="nearest", window_tokens=1200)
 
     effective_date: date | None = Field(description="the day the agreement takes effect")
     jurisdiction: str | None = Field(description="the state or country whose law governs it")
