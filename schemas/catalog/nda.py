@@ -11,6 +11,7 @@ from schemas import ExtractionSchema, SchemaSettings
 class Nda(ExtractionSchema):
     """A non-disclosure agreement: who keeps secrets from when, for how long and under which law."""
 
+    # a small model overlooks the parties in a longer text
     settings: ClassVar[SchemaSettings] = SchemaSettings(shots="nearest", window_tokens=1200)
 
     effective_date: date | None = Field(description="the day the agreement takes effect")

@@ -187,6 +187,11 @@ def draw_moment(rng: Random) -> datetime:
     return datetime(day.year, day.month, day.day) + timedelta(seconds=rng.randrange(6 * 3600, 23 * 3600))
 
 
+def clock(second: int) -> str:
+    """A second of the day as 14:05:09."""
+    return f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
+
+
 def draw_cents(rng: Random) -> int:
     """An amount of money in cents: few digits as often as many, round ones among them."""
     cents = int(10 ** rng.uniform(2.3, rng.choice((4.2, 5.3, 7)))) + rng.randrange(100)

@@ -4,7 +4,7 @@ from random import Random
 from typing import Any
 
 from pipelines.train.synthetic import pools
-from pipelines.train.synthetic.printing import draw_date, draw_moment
+from pipelines.train.synthetic.printing import clock, draw_date, draw_moment
 from pipelines.train.synthetic.sheet import Draft, Sheet
 from pipelines.train.synthetic.things import said
 from pipelines.train.synthetic.values import digits, letters
@@ -212,8 +212,8 @@ def chat(sheet: Sheet, dice: Random) -> Draft:
     lines = [title.format(day=day, n=rng.randint(100, 99_999))] if dice.random() < 0.5 else []
     for who, text in turns:
         second += rng.randint(5, 150)
-        time = f"{second // 3600:02}:{second // 60 % 60:02}" + f":{second % 60:02}" * has_seconds
-        lines.append(frame.format(who=who, time=time, text=text))
+        time = clock(second)
+        lines.append(frame.format(who=who, time=time if has_seconds else time[:5], text=text))
     return "\n".join(lines), ticket.record()
 
 

@@ -5,6 +5,7 @@ import json
 from pipelines.train.synthetic import pools
 from pipelines.train.synthetic.draw import row_text
 from pipelines.train.synthetic.page import Fact, Page, cased, listed
+from pipelines.train.synthetic.printing import clock
 from pipelines.train.synthetic.words import WORDS
 
 _QUESTIONS = (
@@ -110,8 +111,7 @@ def log(page: Page) -> str:
     out = []
     for line in lines:
         second += rng.randint(0, 40)
-        time = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
-        out.append(stamp.format(time=time) + level + line)
+        out.append(stamp.format(time=clock(second)) + level + line)
     return "\n".join([*([page.title.lower()] if dice.random() < 0.3 else []), *out])
 
 
