@@ -261,7 +261,21 @@ _FIRMS: tuple[Callable[[Random], str], ...] = (
     _any_name,
     lambda rng: f"{_any_name(rng)} {rng.choice(_BODIES)}",
     lambda rng: f"{_last(rng)} {_any_name(rng)}",
+    lambda rng: f"{spot(rng)} {rng.choice(WORDS['body'])}",
+    lambda rng: f"{spot(rng)} {_word(rng, 'trade')}",
 )
+
+
+def spot(rng: Random) -> str:
+    """A name of a place, as estates and firms have: Alder Creek."""
+    first = rng.choice((_word(rng, "noun"), _word(rng, "crop"), _last(rng), coined(rng)))
+    return f"{first} {rng.choice(WORDS['landform'])}"
+
+
+def page_title(rng: Random, kind: str, firm: str) -> str:
+    """What a page is called that prints the firm's name in full further on: without its legal form."""
+    form = next((each for each in _SUFFIXES if firm.endswith(f" {each}")), "")
+    return rng.choice(WORDS[f"{kind} page"]).format(firm.removesuffix(form).rstrip(", "))
 
 
 def city(rng: Random) -> str:

@@ -18,7 +18,7 @@ from schemas.wire import dump
 _T = TypeVar("_T")
 
 # a change of what a seed gives makes a new version
-VERSION = 11
+VERSION = 12
 MAX_EXAMPLES = 8
 # documents drawn for one that reads; some schemas have none in some templates
 _TRIES = 20
@@ -110,12 +110,12 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "finish": Recipe(
             shares={
                 # short ones
-                "drill": 2.0,
-                "names": 4.0,
-                "rows": 3.0,
+                "drill": 1.0,
+                "names": 6.0,
+                "rows": 2.0,
                 "choices": 1.5,
                 "random": 10.0,
-                "receipt": 2.5,
+                "receipt": 3.0,
                 "invoice": 4.0,
                 "support_ticket": 5.5,
                 "job_posting": 5.0,

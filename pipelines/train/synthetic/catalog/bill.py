@@ -45,7 +45,9 @@ class Bill:
         self.in_capitals, self.is_capitalised = dice.random() < 0.3, dice.random() < 0.6
         has_net, has_tax, has_due = (dice.random() < share for share in (0.75, 0.75, 0.6))
         self.number = sheet.put(code(self.rng))
-        self.supplier = sheet.put(self._supplier())
+        supplier = self._supplier()
+        self.supplier = sheet.put(supplier)
+        self.page_title = [pools.page_title(self.rng, "invoice", supplier)] if self.rng.random() < 0.1 else []
         self.customer = sheet.put(self._customer()) if self.rng.random() < 0.93 else ""
         self.day = draw_date(self.rng)
         self.issued = sheet.put(sheet.style.date(self.day))

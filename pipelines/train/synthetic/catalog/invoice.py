@@ -39,7 +39,7 @@ def printed(sheet: Sheet, dice: Random) -> Draft:
     sums = [f"{name}{sum_joint}{amount}" for name, amount in bill.sums()]
     rule = ["-" * 40] if has_rule else [""]
     lines = [*top, "", *middle, "", *bill.table(style, header), *rule, *sums, "", *bill.end()]
-    return "\n".join(lines), bill.record()
+    return "\n".join([*bill.page_title, *lines]), bill.record()
 
 
 def _head(bill: Bill, dice: Random) -> list[str]:

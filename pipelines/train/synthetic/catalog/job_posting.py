@@ -80,7 +80,7 @@ def page(sheet: Sheet, dice: Random) -> Draft:
     offer = [bullet + each for each in (*([] if pay_on_top else pay), post.benefit(), post.benefit())]
     head = [headline.format(post.title + post.suffix())]
     # pages have a title besides their headline
-    head = [post.title, "", *head] if dice.random() < 0.2 else head
+    head = [dice.choice((post.title, post.page_title)), "", *head] if dice.random() < 0.25 else head
     if employer_first:
         facts.remove(company)
         named = dice.choice((dice.choice(WORDS["department"]), pools.any_words(dice, 3).title()))

@@ -18,7 +18,7 @@ def _company(rng: Random) -> str:
     form = rng.random()
     if form < 0.3:
         name = f"{rng.choice(WORDS['my front'])} {rng.choice(_NAMES)} {rng.choice(_NAMES)}"
-        return f"{name} {legal}" if rng.random() < 0.4 else name
+        return f"{name} {legal}" if rng.random() < 0.6 else name
     if form < 0.75:
         second = rng.choice((*_NAMES, pools.coined(rng).upper()))
         return f"{rng.choice(_NAMES)} {second} {shop} {legal}"

@@ -212,6 +212,22 @@ class _Agreement:
         ]
         return _Section("\n".join(["In this Agreement", *lines]))
 
+    def notices(self) -> _Section:
+        """Whom to write to: people and firms that are no parties."""
+        rng = self.rng
+        lines = [
+            said(rng, WORDS["nda notice"]).format(
+                R=self.receiver,
+                D=self.discloser,
+                address=pools.address(rng),
+                email=pools.email(rng),
+                phone=pools.phone(rng),
+                firm=pools.company(rng),
+            )
+            for _ in range(rng.randint(1, 3))
+        ]
+        return _Section("\n".join([rng.choice(WORDS["nda notice head"]), *lines]))
+
     def exhibit(self) -> _Section:
         """A list behind the agreement: people, things and spans of time that answer nothing."""
         rng, bullet = self.rng, self.dice.choice(("", "- ", "* ", "• "))
@@ -254,7 +270,7 @@ def _window(sections: list[_Section], rng: Random, room: int) -> list[_Section]:
     if total <= room:
         return sections
     is_end = rng.random() < 0.25
-    start = 0 if is_end or rng.random() < 0.5 else rng.randrange(len(sections))
+    start = 0 if is_end or rng.random() < 0.4 else rng.randrange(len(sections))
     out: list[_Section] = []
     for section in sections[::-1] if is_end else sections[start:]:
         if out and sum(len(each.text) for each in out) + len(section.text) > room:
@@ -278,7 +294,10 @@ def agreement(sheet: Sheet, dice: Random) -> Draft:
     count = min(45, max(1, room // 230)) if rng.random() < 0.8 else 45
     before = [part() for part in (made.recitals, made.definitions) if rng.random() < 0.5]
     after = [part() for part, share in ((made.signatures, 0.7), (made.exhibit, 0.35)) if rng.random() < share]
-    sections = [made.preamble(), *before, *made.clauses(count), *after]
+    clauses = made.clauses(count)
+    if rng.random() < 0.3:
+        clauses.insert(len(clauses) // 2, made.notices())
+    sections = [made.preamble(), *before, *clauses, *after]
     shown = _window(sections, rng, room)
     # a full name counts where it is first printed
     parties = next((section.parties for section in shown if section.parties), ())

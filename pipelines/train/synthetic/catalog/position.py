@@ -22,7 +22,9 @@ class Position:
         # sentences among those that answer nothing
         self._sentences: list[str] = []
         self.title = sheet.put(_title(rng))
-        self.company = sheet.put(pools.company(rng)) if rng.random() < 0.85 else ""
+        company = pools.company(rng) if rng.random() < 0.85 else ""
+        self.company = sheet.put(company) if company else ""
+        self.page_title = pools.page_title(rng, "job", company) if company else ""
         self.mode, mode = self._choice("mode", _MODES)
         self.type, kind = self._choice("type", _TYPES)
         # who works at home works nowhere, or in a whole country
@@ -139,8 +141,13 @@ def _place(rng: Random) -> str:
             town,
             town,
             f"{town}, {country}",
+            f"{town}, {country}",
             f"{town}, {rng.choice(_STATES)}",
+            f"{town}, {rng.choice(WORDS['us state'])}",
+            f"{town} ({country})",
             country,
             f"{town} and {pools.city(rng)}",
+            f"{town}/{pools.city(rng)}",
+            pools.spot(rng),
         )
     )

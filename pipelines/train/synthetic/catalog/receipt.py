@@ -103,11 +103,12 @@ def _head(sheet: Sheet, dice: Random) -> tuple[list[str], str, str | None]:
     )
     name = name.upper() if dice.random() < 0.45 else name
     company = sheet.put(name)
+    page = [pools.page_title(rng, "receipt", name)] if rng.random() < 0.15 else []
     if not has_address:
-        return [company], company, None
+        return [*page, company], company, None
     printed = pools.address(rng).replace(", ", joint)
     address = sheet.put(printed.upper() if name.isupper() else printed)
-    return [company, address], company, address
+    return [*page, company, address], company, address
 
 
 def _record(
