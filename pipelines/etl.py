@@ -19,7 +19,15 @@ from workers.store.batches import LIVE
 
 CATALOG = "pipelines.catalog"
 # what a pipeline may set otherwise; the rest says how values are read, and the examples are written by it
-_SETTINGS = ("ladder", "shots", "max_answer_tokens", "window_tokens", "overlap_tokens", "describe_fields")
+_SETTINGS = (
+    "ladder",
+    "shots",
+    "max_answer_tokens",
+    "window_tokens",
+    "overlap_tokens",
+    "empty_below",
+    "describe_fields",
+)
 _MIN_SHOTS, _MAX_SHOTS = 2, 8
 
 

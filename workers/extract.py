@@ -18,6 +18,7 @@ from schemas.repeats import without_repeats
 from schemas.validate import Fault, Validated, to_record, wire_faults
 from schemas.wire import dump
 from workers.confidence import field_confidences
+from workers.doubt import leave_empty
 from workers.engine.protocol import Completion, Engine, Finish, Request
 from workers.ground import Evidence, State, ground
 from workers.merge import Part, join, merge
@@ -58,7 +59,7 @@ class Extraction:
     """What came of one document."""
 
     outcome: Outcome
-    # as the model wrote it, windows merged; None if nothing could be read
+    # as the model wrote it, windows merged and doubted values left out; None if nothing could be read
     wire_record: dict[str, Any] | None = None
     validated: Validated | None = None
     evidence: tuple[Evidence, ...] = ()
@@ -247,9 +248,10 @@ class Extractor:
         evidence = ground(
             self.asked.form, record, window.text, offset=window.start, confidence=confidences.__getitem__
         )
-        return Part(record=record, evidence=evidence), [
-            Fault(path=path_text(path), message=_ENDED) for path in ended
-        ]
+        part = leave_empty(
+            self.asked.form, Part(record=record, evidence=evidence), self.asked.settings.empty_below
+        )
+        return part, [Fault(path=path_text(path), message=_ENDED) for path in ended]
 
     def _judge(self, merged: Part | None, faults: list[Fault], draft: Extraction) -> Extraction:
         if merged is None:

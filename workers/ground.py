@@ -29,6 +29,8 @@ class State(StrEnum):
     CHOICE = "choice"
     INFERRED = "inferred"
     ABSENT = "absent"
+    # written, but so unsurely that the record lacks it; the evidence has value and place
+    DOUBTED = "doubted"
     UNGROUNDED = "ungrounded"
 
 

@@ -18,7 +18,8 @@ def keep(schema: Schema, reused: Reused) -> Part:
     evidence = [
         Evidence(
             path=path,
-            value=_at(kept, path),
+            # the record lacks what was doubted
+            value=row.value if row.state == State.DOUBTED else _at(kept, path),
             state=State(row.state),
             start=row.start_char,
             end=row.end_char,

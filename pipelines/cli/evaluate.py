@@ -52,6 +52,14 @@ def measure(
         int | None,
         typer.Option(help="The longest text asked for at once, instead of the schema's setting.", min=32),
     ] = None,
+    empty_below: Annotated[
+        float | None,
+        typer.Option(
+            help="Leave optional values empty that are less sure, instead of the schema's setting.",
+            min=0.0,
+            max=1.0,
+        ),
+    ] = None,
     cycles: Annotated[
         str | None,
         typer.Option(help="Depth of the model as 2x3, H_cycles x L_cycles; default: its config's."),
@@ -97,11 +105,24 @@ def measure(
                 "--out": out_file,
             }
         )
-        measure_synthetic(runtime, schema, synthetic, is_shared=examples_cache == "on", as_json=as_json)
+        measure_synthetic(
+            runtime,
+            schema,
+            synthetic,
+            is_shared=examples_cache == "on",
+            empty_below=empty_below,
+            as_json=as_json,
+        )
         return
     _prepare(plots, out_file)
     chosen, file, loaded = _load(runtime, schema, labels, samples, examples)
-    chosen = _asked_with(chosen, shots=shots, examples_cache=examples_cache, window_tokens=window_tokens)
+    chosen = _asked_with(
+        chosen,
+        shots=shots,
+        examples_cache=examples_cache,
+        window_tokens=window_tokens,
+        empty_below=empty_below,
+    )
     warn_of_placeholder(runtime)
     evaluated = _evaluate(runtime, chosen, loaded, limit)
     made = report(evaluated)
@@ -124,7 +145,7 @@ def _refuse_with_synthetic(options: Mapping[str, object]) -> None:
     if given:
         raise ConfigurationError(
             f"--synthetic does not go with {', '.join(given)}.",
-            hint="Leave one of them out; --model, --cycles, --examples-cache and --json go with --synthetic.",
+            hint="Leave one of them out; --model, --cycles, --examples-cache, --empty-below and --json are allowed.",
         )
 
 
@@ -154,7 +175,7 @@ def _runtime(model: str | None, cycles: str | None) -> Runtime:
     return get_runtime()
 
 
-def _asked_with(schema: Schema, **settings: str | int | None) -> Schema:
+def _asked_with(schema: Schema, **settings: str | float | None) -> Schema:
     """The schema asked for in another way, which is a version of its own."""
     changed = {name: value for name, value in settings.items() if value is not None}
     if not changed:

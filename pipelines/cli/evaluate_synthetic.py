@@ -9,7 +9,9 @@ from workers.prompt import Envelope
 from workers.runtime import Runtime
 
 
-def measure_synthetic(runtime: Runtime, kind: str, number: int, *, is_shared: bool, as_json: bool) -> None:
+def measure_synthetic(
+    runtime: Runtime, kind: str, number: int, *, is_shared: bool, empty_below: float | None, as_json: bool
+) -> None:
     """Extract synthetic documents of a kind, and print what is right."""
     with counting(f"eval {kind}", number) as advance:
         made = synthetic_report(
@@ -19,6 +21,7 @@ def measure_synthetic(runtime: Runtime, kind: str, number: int, *, is_shared: bo
                 recipe=kind,
                 number=number,
                 is_shared=is_shared,
+                empty_below=empty_below,
                 batch_size=runtime.settings.batch_size,
                 on_answered=advance,
             )

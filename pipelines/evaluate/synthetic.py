@@ -10,6 +10,8 @@ from pipelines.evaluate.metrics import Figures, figures, is_exact, share
 from pipelines.evaluate.values import converted_object
 from pipelines.train.data import Synthetic, Task
 from schemas.errors import PromptError
+from workers.confidence import field_confidences
+from workers.doubt import doubted, emptied
 from workers.engine.protocol import Completion, Engine, Finish, Request
 from workers.prompt import Envelope, Prompter
 
@@ -41,12 +43,14 @@ def answer(
     number: int,
     seed: int = 0,
     is_shared: bool = False,
+    empty_below: float | None = None,
     batch_size: int = 16,
     on_answered: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Answered]:
     """Extract the first documents of a recipe's evaluation split, and judge the answers.
 
-    With `is_shared` the examples are a block that does not see the document.
+    With `is_shared` the examples are a block that does not see the document; `empty_below` takes the place of the
+    schema's setting.
 
     Raises:
         ConfigurationError: there is no such recipe.
@@ -58,7 +62,9 @@ def answer(
             [_request(task, engine, envelope, is_shared=is_shared) for task in batch]
         )
         for task, completion in zip(batch, completions, strict=True):
-            yield Answered(task=task, completion=completion, judgements=tuple(_judge(task, completion)))
+            yield Answered(
+                task=task, completion=completion, judgements=tuple(_judge(task, completion, empty_below))
+            )
         on_answered(len(batch))
 
 
@@ -91,9 +97,13 @@ def _request(task: Task, engine: Engine, envelope: Envelope, *, is_shared: bool)
     )
 
 
-def _judge(task: Task, completion: Completion) -> list[Judgement]:
+def _judge(task: Task, completion: Completion, empty_below: float | None) -> list[Judgement]:
     form = task.schema.form
+    below = task.schema.settings.empty_below if empty_below is None else empty_below
     found = None
     if completion.finish is Finish.STOP:
-        found = converted_object(form, json.loads(completion.text))
+        record = json.loads(completion.text)
+        sure = field_confidences(record, completion.tokens)
+        record = emptied(form, record, doubted(form, record, sure.__getitem__, below))
+        found = converted_object(form, record)
     return judge(form, converted_object(form, task.example.record), found)

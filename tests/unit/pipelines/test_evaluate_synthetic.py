@@ -9,11 +9,11 @@ import pytest
 from pipelines.evaluate.synthetic import answer, synthetic_report
 from pipelines.train.data import Synthetic, Task
 from schemas.errors import ConfigurationError
-from schemas.forms import Leaf
+from schemas.forms import Leaf, leaves
 from schemas.wire import dump
 from workers.engine.protocol import Finish
 from workers.prompt import Envelope
-from workers.testing import ScriptedEngine
+from workers.testing import Scripted, ScriptedEngine
 
 NUMBER = 12
 
@@ -52,6 +52,28 @@ def test_values_left_out_are_missing() -> None:
     assert num_lost > 0
     assert made.overall.precision == 1.0
     assert made.overall.recall == (num_gold - num_lost) / num_gold
+
+
+def test_optional_values_that_are_unsure_are_left_empty() -> None:
+    answers = {
+        task.example.text: Scripted(dump(task.example.record), logprobs=-9.0) for task in tasks("random")
+    }
+
+    def recall(empty_below: float | None) -> float | None:
+        engine = ScriptedEngine(answers, max_positions=40_000)
+        answered = answer(engine, Envelope(), recipe="random", number=NUMBER, empty_below=empty_below)
+        return synthetic_report(answered).overall.recall
+
+    optional = [
+        (value, leaf.nullable and not leaf.is_item)
+        for task in tasks("random")
+        for _, leaf, value in leaves(task.schema.form, task.example.record)
+    ]
+    num_kept = sum(value is not None and not may_be_empty for value, may_be_empty in optional)
+    num_all = sum(value is not None for value, _ in optional)
+    assert 0 < num_kept < num_all
+    assert recall(1.0) == num_kept / num_all
+    assert recall(0.0) == 1.0
 
 
 def test_an_answer_without_an_end_is_wrong() -> None:

@@ -98,6 +98,39 @@ def test_a_record_that_holds_is_done_with_its_evidence() -> None:
     assert 0.9 < extraction.confidence < 1
 
 
+def test_an_optional_value_that_is_unsure_is_left_empty_and_its_evidence_keeps_it() -> None:
+    answer = note(title="Offer", total="RM 5.00")
+    unsure = answer.index("Offer")
+    logprobs = [-2.0 if place == unsure else 0.0 for place in range(len(answer))]
+    scripted = Scripted(answer, logprobs=logprobs)
+    empty = one([scripted], "Offer: RM 5.00", empty_below=0.2)
+    assert (empty.outcome, empty.faults) == (Outcome.DONE, ())
+    assert empty.wire_record == json.loads(answer) | {"title": None}
+    assert empty.validated is not None and empty.validated.record["title"] is None
+    title, total, *_ = empty.evidence
+    assert (title.state, title.value, title.text) == (State.DOUBTED, "Offer", "Offer")
+    assert (total.state, total.value) == (State.VERBATIM, "RM 5.00")
+    # so the document is among the least sure
+    assert empty.confidence == title.confidence < 0.2
+    full = one([scripted], "Offer: RM 5.00", empty_below=0.1)
+    assert full.wire_record == json.loads(answer)
+
+
+def test_what_one_window_doubts_another_may_be_sure_of() -> None:
+    def answer(request: Request) -> Scripted:
+        found = json.loads(read_window(request))
+        is_sure = found["title"] is not None
+        # where there is no title a small model takes what looks like one
+        found |= {} if is_sure else {"title": re.findall(r"Party-\d+", request.document)[0]}
+        return Scripted(dump(found), logprobs=0.0 if is_sure else -0.1)
+
+    made, engine = extractor(answer, max_positions=1400, max_answer_tokens=600, empty_below=0.9)
+    (extraction,) = made.extract([contract(20)])
+    assert len(engine.requests) > 2 and extraction.wire_record is not None
+    assert extraction.wire_record["title"] == "The Long Title"
+    assert extraction.evidence[0].state is State.VERBATIM
+
+
 def test_the_request_has_the_document_the_form_and_the_limits() -> None:
     engine = ScriptedEngine([note()])
     schema = Schema(Note, EXAMPLES)
