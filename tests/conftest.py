@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 from sqlalchemy import Engine, create_engine, make_url
 
 from tests import servers
@@ -28,6 +29,10 @@ from workers.store import migrate
 from workers.store.session import open_store
 
 _NUM_REDIS_DATABASES = 16
+
+# machines are shared: how long an example took says nothing of the code
+settings.register_profile("untimed", settings(), deadline=None)
+settings.load_profile("untimed")
 
 
 def _server(given: str, start: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:

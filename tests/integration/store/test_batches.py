@@ -183,7 +183,7 @@ STEPS = st.lists(TEXTS | st.sampled_from(ENDS) | st.just("new batch"), max_size=
 EXAMPLES = count()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_whatever_happens_the_ledger_adds_up(world, steps):
     # the store outlives an example, so each has texts of its own

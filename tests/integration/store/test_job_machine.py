@@ -221,7 +221,6 @@ def test_jobs_behave_as_the_model_says(kind: str, request: pytest.FixtureRequest
             # a server takes longer to say the same
             max_examples=40 if kind == "sqlite" else 15,
             stateful_step_count=40,
-            deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
         ),

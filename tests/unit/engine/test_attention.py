@@ -75,7 +75,7 @@ def check(steps: list[Row], seed: int, dtype: torch.dtype, tolerance: float) -> 
     torch.testing.assert_close(other.values, arena.values, equal_nan=True, atol=0, rtol=0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=st.lists(rows, min_size=1, max_size=12), seed=st.integers(0, 99))
 def test_any_rows(steps: list[Row], seed: int) -> None:
     check(steps, seed, torch.float64, 1e-12)

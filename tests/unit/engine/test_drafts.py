@@ -188,7 +188,7 @@ def write(tokenizer: PlainTokenizer, request: Request, seed: int, *, drafted: bo
 parts = st.one_of(st.sampled_from([*WORDS, "\\", "\t", "é", "12", "2024-01-05", '"']), st.text(max_size=6))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     document=st.lists(parts, max_size=12).map(lambda texts: clean(" ".join(texts))), seed=st.integers(0, 9)
 )

@@ -137,7 +137,7 @@ def check_text(form: Leaf, value: object, document: str) -> None:
         read(form, value)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(forms, documents, st.randoms(use_true_random=False))
 def test_every_text_of_the_grammar_is_a_grounded_wire_record(
     form: ObjectForm, document: str, rng: random.Random
@@ -148,7 +148,7 @@ def test_every_text_of_the_grammar_is_a_grounded_wire_record(
     check(form if not form.nullable else ObjectForm(fields=form.fields), record, document)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(forms, documents, st.randoms(use_true_random=False))
 def test_the_same_holds_with_tokens_of_several_characters(
     tiny_tokenizer: PlainTokenizer, form: ObjectForm, document: str, rng: random.Random
@@ -167,7 +167,7 @@ def one(kind: Kind, **facts: object) -> ObjectForm:
     return ObjectForm(fields=(("a", Leaf(kind=kind, **facts)),))  # type: ignore[arg-type]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(documents, st.data())
 @example(document="a\\n", data=None)
 def test_every_visible_run_of_words_can_be_written(document: str, data: st.DataObject | None) -> None:

@@ -174,7 +174,7 @@ class Seating(RuleBasedStateMachine):
 
 
 TestSeating = Seating.TestCase
-TestSeating.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestSeating.settings = settings(max_examples=60, stateful_step_count=25)
 
 
 def test_the_least_recently_used_block_leaves() -> None:

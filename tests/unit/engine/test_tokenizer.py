@@ -29,7 +29,7 @@ def altered(tokenizer: PlainTokenizer, path: Path, *, special: bool) -> PlainTok
     return PlainTokenizer(file)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts)
 @example("".join(SPECIAL_TOKENS))
 @example("<|im_start|><|object_ref_start|>x<|im_end|>")
@@ -58,7 +58,7 @@ def test_the_grammar_does_not_allow_them_either(
     assert not {tokenizer.special(name) for name in ("SEP", "<|direct|>", "<|im_end|>")} & set(ids)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text())
 def test_tokens_give_back_the_normalised_text(tiny_tokenizer: PlainTokenizer, text: str) -> None:
     ids = tiny_tokenizer.encode(text)

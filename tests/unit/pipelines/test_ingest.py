@@ -156,7 +156,7 @@ salts = itertools.count()
     ),
     commit_size=st.integers(1, 5),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_ledger_adds_up(
     runtime: Runtime, batches: list[tuple[list[tuple[str, int]], bool]], commit_size: int
 ) -> None:

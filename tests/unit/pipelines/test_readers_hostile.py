@@ -86,7 +86,7 @@ BEGINNING = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(BEGINNING, st.binary(max_size=400), SUFFIX, st.sampled_from([None, "text", ""]))
 @example(b"", b"Content-Type: multipart/mixed; boundary=\xff\n\n--\xff", ".eml", None)
 @example(b"", b'"\r\r\n\x00', ".csv", None)

@@ -58,7 +58,7 @@ def test_cron_goes_by_the_clock_of_its_zone(expression: str, start: str, expecte
     assert times(Cron(expression, "Europe/Berlin"), begin, len(expected)) == local(*expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(moment=MOMENTS, zone=st.sampled_from(ZONES), minute=st.integers(0, 59), hour=st.integers(0, 23))
 def test_a_daily_time_comes_once_a_day_on_every_clock(
     moment: datetime, zone: str, minute: int, hour: int
@@ -76,7 +76,7 @@ def test_a_daily_time_comes_once_a_day_on_every_clock(
     assert len(shifted) <= 2
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     schedule=st.one_of(
         st.builds(

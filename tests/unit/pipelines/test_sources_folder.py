@@ -179,7 +179,7 @@ def test_a_span_of_time_is_by_modification_time(tmp_path: Path) -> None:
         Taker(Files(tmp_path)).texts(since="yesterday")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.tuples(st.integers(0, 4), st.none() | st.integers(1, 3)), min_size=1, max_size=6))
 def test_appended_rows_are_taken_exactly_once_wherever_it_breaks_off(
     tmp_path: Path, steps: list[tuple[int, int | None]]

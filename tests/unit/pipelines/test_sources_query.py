@@ -77,7 +77,7 @@ def test_a_table_that_was_emptied_is_not_read_anew(tmp_path: Path, notes: sqlite
     assert taker.texts() == [] and taker.texts() == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_every_row_within_the_lag_is_taken_exactly_once(tmp_path: Path, data: st.DataObject) -> None:
     """Rows come in any order up to five behind, and a reading may break off anywhere."""

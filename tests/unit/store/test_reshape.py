@@ -60,7 +60,7 @@ def has_tables(form: ObjectForm) -> bool:
 wanted = objects(forms).filter(has_tables)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(wanted, wanted)
 def test_any_form_becomes_any_other_and_back(one: ObjectForm, other: ObjectForm) -> None:
     with create_engine("sqlite://").connect() as conn:
