@@ -6,7 +6,7 @@ from typing import Any
 
 from schemas.forms import MEASURES, Form, Leaf, ObjectForm, Path, leaves
 from schemas.locate import Span, collapse
-from workers.ground import Evidence
+from workers.ground import Evidence, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +20,10 @@ class Part:
 def merge(form: ObjectForm, parts: Sequence[Part]) -> Part:
     """One part of the parts of one or more windows, given in the order of the document.
 
-    Single values: the one of highest confidence that is not null. Lists: one after the other, without
-    what two windows saw at the same place, or texts and choices that another window saw already: a party
-    named on every page is one, a price printed twice is two. Items of one window are never joined.
+    Single values: the one of highest confidence that is not null; if all are null, the evidence of a doubted one.
+    Lists: one after the other, without what two windows saw at the same place, or texts and choices that another
+    window saw already: a party named on every page is one, a price printed twice is two. Items of one window are
+    never joined.
     """
     if len(parts) == 1:
         return parts[0]
@@ -66,7 +67,7 @@ class _Find:
 def _merge(form: Form, finds: Sequence[_Find], path: Path, evidence: list[Evidence]) -> Any:
     present = [find for find in finds if find.value is not None]
     if isinstance(form, Leaf) or not present:
-        best = max(present or finds, key=lambda find: find.own_evidence.confidence)
+        best = max(present or finds, key=_standing)
         evidence.append(best.own_evidence._replace(path=path))
         return best.value
     if isinstance(form, ObjectForm):
@@ -75,6 +76,11 @@ def _merge(form: Form, finds: Sequence[_Find], path: Path, evidence: list[Eviden
         _merge(form.item, same, (*path, index), evidence)
         for index, same in enumerate(_distinct_items(form.item, present))
     ]
+
+
+def _standing(find: _Find) -> tuple[bool, float]:
+    """Of empty fields the one that a value was doubted for stands above those that are absent."""
+    return find.own_evidence.state is State.DOUBTED, find.own_evidence.confidence
 
 
 def _merge_object(

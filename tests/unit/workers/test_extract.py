@@ -119,16 +119,21 @@ def test_an_optional_value_that_is_unsure_is_left_empty_and_its_evidence_keeps_i
 def test_what_one_window_doubts_another_may_be_sure_of() -> None:
     def answer(request: Request) -> Scripted:
         found = json.loads(read_window(request))
-        is_sure = found["title"] is not None
-        # where there is no title a small model takes what looks like one
-        found |= {} if is_sure else {"title": re.findall(r"Party-\d+", request.document)[0]}
-        return Scripted(dump(found), logprobs=0.0 if is_sure else -0.1)
+        looks_like_one = re.search(r"Party-00\d", request.document)
+        if found["title"] or not looks_like_one:
+            return Scripted(dump(found))
+        return Scripted(dump(found | {"title": looks_like_one[0]}), logprobs=-0.1)
 
     made, engine = extractor(answer, max_positions=1400, max_answer_tokens=600, empty_below=0.9)
     (extraction,) = made.extract([contract(20)])
     assert len(engine.requests) > 2 and extraction.wire_record is not None
     assert extraction.wire_record["title"] == "The Long Title"
     assert extraction.evidence[0].state is State.VERBATIM
+    # where no window is sure, what one wrote is not forgotten
+    (extraction,) = made.extract([contract(20).replace("The Long Title", "")])
+    assert extraction.wire_record is not None and extraction.wire_record["title"] is None
+    assert extraction.evidence[0].state is State.DOUBTED
+    assert str(extraction.evidence[0].value).startswith("Party-00")
 
 
 def test_the_request_has_the_document_the_form_and_the_limits() -> None:
