@@ -60,7 +60,7 @@ class SchemaSettings(BaseModel):
     window_tokens: int | None = Field(default=None, ge=32)
     # tokens of text that neighbouring windows share
     overlap_tokens: int = Field(default=96, ge=0)
-    # an optional value that the model is less sure of is left empty; its evidence keeps it
+    # an optional value or one of a list that the model is less sure of is left out; its evidence keeps it
     empty_below: float = Field(default=0.0, ge=0.0, le=1.0)
     # put the descriptions of schema and fields before the examples
     describe_fields: bool = False

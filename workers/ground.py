@@ -29,7 +29,7 @@ class State(StrEnum):
     CHOICE = "choice"
     INFERRED = "inferred"
     ABSENT = "absent"
-    # written, but so unsurely that the record lacks it; the evidence has value and place
+    # written, but so unsurely that the record does without it; the evidence has value and place
     DOUBTED = "doubted"
     UNGROUNDED = "ungrounded"
 

@@ -1,7 +1,8 @@
 """Joins the records of a document's windows into one, and keeps exactly the evidence of what it keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from schemas.forms import MEASURES, Form, Leaf, ObjectForm, Path, leaves
@@ -63,6 +64,14 @@ class _Find:
     def own_evidence(self) -> Evidence:
         return self.evidence[self.path]
 
+    def doubted_items(self) -> Iterator[Evidence]:
+        """What was left out of a list; it stands behind the items that the list has."""
+        for index in count(len(self.value)):
+            item = self.evidence.get((*self.path, index))
+            if item is None:
+                return
+            yield item
+
 
 def _merge(form: Form, finds: Sequence[_Find], path: Path, evidence: list[Evidence]) -> Any:
     present = [find for find in finds if find.value is not None]
@@ -72,10 +81,13 @@ def _merge(form: Form, finds: Sequence[_Find], path: Path, evidence: list[Eviden
         return best.value
     if isinstance(form, ObjectForm):
         return _merge_object(form, present, path, evidence)
-    return [
+    items = [
         _merge(form.item, same, (*path, index), evidence)
         for index, same in enumerate(_distinct_items(form.item, present))
     ]
+    doubted = [item for find in present for item in find.doubted_items()]
+    evidence += [item._replace(path=(*path, index)) for index, item in enumerate(doubted, start=len(items))]
+    return items
 
 
 def _standing(find: _Find) -> tuple[bool, float]:

@@ -55,7 +55,7 @@ def measure(
     empty_below: Annotated[
         float | None,
         typer.Option(
-            help="Leave optional values empty that are less sure, instead of the schema's setting.",
+            help="Leave out what is less sure and optional or of a list, instead of the schema's setting.",
             min=0.0,
             max=1.0,
         ),

@@ -20,7 +20,7 @@ LEGEND = {
     State.INFERRED: "free text",
     State.CHOICE: "chosen among listed values",
     State.ABSENT: "the document does not hold it",
-    State.DOUBTED: "read so unsurely that the field is empty",
+    State.DOUBTED: "read so unsurely that the record does without it",
     State.UNGROUNDED: "does not stand in the document",
 }
 

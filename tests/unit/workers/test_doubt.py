@@ -1,4 +1,4 @@
-"""Optional values below a confidence are left empty; nothing else changes."""
+"""What is less sure than a confidence and may be lacking is left out; nothing else changes."""
 
 from typing import Any
 
@@ -31,39 +31,76 @@ RECORDS = st.fixed_dictionaries(
         "inner": st.none() | st.fixed_dictionaries({"deep": st.none() | WORDS}),
     }
 )
-MAY_BE_EMPTY = {("may",), ("rows", "size"), ("inner", "deep")}
+MAY_LACK = {("may",), ("names",), ("rows", "size"), ("inner", "deep")}
 
 
 def field_of(path: Path) -> Path:
     return tuple(part for part in path if isinstance(part, str))
 
 
+def values(record: dict[str, Any]) -> dict[Path, list[Any]]:
+    """What is not null, by field."""
+    found: dict[Path, list[Any]] = {}
+    for path, _, value in leaves(FORM, record):
+        found.setdefault(field_of(path), []).extend([value] if value is not None else [])
+    return found
+
+
 @given(RECORDS, st.floats(min_value=0, max_value=1), st.data())
-def test_what_may_be_empty_and_is_less_sure_becomes_empty_and_nothing_else(
+def test_a_record_lacks_what_it_may_lack_and_is_less_sure_and_nothing_else(
     record: dict[str, Any], below: float, data: st.DataObject
 ) -> None:
-    before = {path: value for path, _, value in leaves(FORM, record)}
-    sure = {path: data.draw(st.floats(min_value=0, max_value=1), str(path)) for path in before}
+    before = [(path, value) for path, _, value in leaves(FORM, record)]
+    sure = {path: data.draw(st.floats(min_value=0, max_value=1), str(path)) for path, _ in before}
     paths = doubted(FORM, record, sure.__getitem__, below)
-    after = {path: value for path, _, value in leaves(FORM, emptied(FORM, record, paths))}
-    assert list(after) == list(before)
-    for path, value in before.items():
-        is_doubted = value is not None and field_of(path) in MAY_BE_EMPTY and sure[path] < below
-        assert (path in paths) == is_doubted
-        assert after[path] == (None if is_doubted else value)
+    assert paths == {
+        path
+        for path, value in before
+        if value is not None and field_of(path) in MAY_LACK and sure[path] < below
+    }
+    kept: dict[Path, list[Any]] = {field_of(path): [] for path, _ in before}
+    for path, value in before:
+        if value is not None and path not in paths:
+            kept[field_of(path)].append(value)
+    after = emptied(FORM, record, paths)
+    assert {field: found for field, found in values(after).items() if found} == {
+        field: found for field, found in kept.items() if found
+    }
+    assert [row["what"] for row in after["rows"]] == [row["what"] for row in record["rows"]]
+
+
+@given(RECORDS, st.data())
+def test_every_value_has_one_proof_with_its_path_or_is_doubted(
+    record: dict[str, Any], data: st.DataObject
+) -> None:
+    sure = {path: data.draw(st.sampled_from([0.1, 0.9]), str(path)) for path, _, _ in leaves(FORM, record)}
+    evidence = ground(FORM, record, "alder birch cedar", confidence=lambda path: sure.get(path, 1.0))
+    part = leave_empty(FORM, Part(record=record, evidence=evidence), 0.5)
+    proofs = {item.path: item for item in part.evidence}
+    assert len(proofs) == len(part.evidence) == len(evidence)
+    for path, _, value in leaves(FORM, part.record):
+        proof = proofs.pop(path)
+        assert proof.value == value or (proof.state is State.DOUBTED and value is None)
+    assert all(item.state is State.DOUBTED for path, item in proofs.items() if path != ("inner",))
+    written = sorted((field_of(item.path), str(item.value), item.confidence) for item in evidence)
+    assert sorted((field_of(i.path), str(i.value), i.confidence) for i in part.evidence) == written
 
 
 def test_the_evidence_keeps_what_was_written_and_where() -> None:
-    record = {"must": "alder", "may": "birch", "names": ["cedar"], "rows": [], "inner": None}
-    evidence = ground(FORM, record, "alder birch cedar", confidence=lambda path: 0.3)
+    record = {"must": "alder", "may": "birch", "names": ["cedar", "alder"], "rows": [], "inner": None}
+    sure = {("names", 1): 0.4}
+    evidence = ground(FORM, record, "alder birch cedar", confidence=lambda path: sure.get(path, 0.3))
     part = leave_empty(FORM, Part(record=record, evidence=evidence), 0.4)
-    assert part.record == record | {"may": None}
-    (empty,) = [item for item in part.evidence if item.state is State.DOUBTED]
-    assert (empty.path, empty.value, empty.text) == (("may",), "birch", "birch")
-    assert (empty.start, empty.end, empty.confidence) == (6, 11, 0.3)
-    assert [item for item in part.evidence if item is not empty] == [
-        item for item in evidence if item.path != ("may",)
+    assert part.record == record | {"may": None, "names": ["alder"]}
+    assert [(item.path_text, item.value, item.state) for item in part.evidence] == [
+        ("must", "alder", State.VERBATIM),
+        ("may", "birch", State.DOUBTED),
+        ("names[0]", "alder", State.VERBATIM),
+        ("names[1]", "cedar", State.DOUBTED),
+        ("inner", None, State.ABSENT),
     ]
+    empty = part.evidence[1]
+    assert (empty.start, empty.end, empty.text, empty.confidence) == (6, 11, "birch", 0.3)
 
 
 def test_a_value_that_is_sure_enough_stays() -> None:

@@ -136,6 +136,26 @@ def test_what_one_window_doubts_another_may_be_sure_of() -> None:
     assert str(extraction.evidence[0].value).startswith("Party-00")
 
 
+def test_what_windows_leave_out_of_a_list_is_behind_what_they_have() -> None:
+    def answer(request: Request) -> Scripted:
+        text = read_window(request)
+        unsure = text.find('"Party-007"')
+        return Scripted(text, logprobs=[-2.0 if place == unsure else 0.0 for place in range(len(text))])
+
+    made, engine = extractor(
+        answer, max_positions=1400, max_answer_tokens=600, overlap_tokens=0, empty_below=0.2
+    )
+    (extraction,) = made.extract([contract(20)])
+    assert len(engine.requests) > 2 and extraction.wire_record is not None
+    names = [f"Party-{n:03d}" for n in range(20) if n != 7]
+    assert extraction.wire_record["names"] == names
+    proofs = [item for item in extraction.evidence if item.path[0] == "names"]
+    assert [(item.path, item.value) for item in proofs] == [
+        (("names", index), name) for index, name in enumerate([*names, "Party-007"])
+    ]
+    assert [item.value for item in proofs if item.state is State.DOUBTED] == ["Party-007"]
+
+
 def test_the_request_has_the_document_the_form_and_the_limits() -> None:
     engine = ScriptedEngine([note()])
     schema = Schema(Note, EXAMPLES)
