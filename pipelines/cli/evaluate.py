@@ -110,7 +110,7 @@ def measure(
             schema,
             synthetic,
             is_shared=examples_cache == "on",
-            empty_below=empty_below,
+            empty_below=empty_below or 0.0,
             as_json=as_json,
         )
         return
@@ -180,7 +180,7 @@ def _asked_with(schema: Schema, **settings: str | float | None) -> Schema:
     changed = {name: value for name, value in settings.items() if value is not None}
     if not changed:
         return schema
-    return Schema(schema.model, schema.examples, schema.settings.model_copy(update=changed))
+    return schema.with_settings(schema.settings.model_copy(update=changed))
 
 
 def _title(schema: Schema, file: Path, runtime: Runtime) -> str:

@@ -10,7 +10,7 @@ from workers.runtime import Runtime
 
 
 def measure_synthetic(
-    runtime: Runtime, kind: str, number: int, *, is_shared: bool, empty_below: float | None, as_json: bool
+    runtime: Runtime, kind: str, number: int, *, is_shared: bool, empty_below: float, as_json: bool
 ) -> None:
     """Extract synthetic documents of a kind, and print what is right."""
     with counting(f"eval {kind}", number) as advance:

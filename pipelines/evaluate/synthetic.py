@@ -43,14 +43,13 @@ def answer(
     number: int,
     seed: int = 0,
     is_shared: bool = False,
-    empty_below: float | None = None,
+    empty_below: float = 0.0,
     batch_size: int = 16,
     on_answered: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Answered]:
     """Extract the first documents of a recipe's evaluation split, and judge the answers.
 
-    With `is_shared` the examples are a block that does not see the document; `empty_below` takes the place of the
-    schema's setting.
+    With `is_shared` the examples are a block that does not see the document; `empty_below` is as in settings.
 
     Raises:
         ConfigurationError: there is no such recipe.
@@ -97,13 +96,12 @@ def _request(task: Task, engine: Engine, envelope: Envelope, *, is_shared: bool)
     )
 
 
-def _judge(task: Task, completion: Completion, empty_below: float | None) -> list[Judgement]:
+def _judge(task: Task, completion: Completion, empty_below: float) -> list[Judgement]:
     form = task.schema.form
-    below = task.schema.settings.empty_below if empty_below is None else empty_below
     found = None
     if completion.finish is Finish.STOP:
         record = json.loads(completion.text)
         sure = field_confidences(record, completion.tokens)
-        record = emptied(form, record, doubted(form, record, sure.__getitem__, below))
+        record = emptied(form, record, doubted(form, record, sure.__getitem__, empty_below))
         found = converted_object(form, record)
     return judge(form, converted_object(form, task.example.record), found)

@@ -59,7 +59,7 @@ def test_optional_values_that_are_unsure_are_left_empty() -> None:
         task.example.text: Scripted(dump(task.example.record), logprobs=-9.0) for task in tasks("random")
     }
 
-    def recall(empty_below: float | None) -> float | None:
+    def recall(empty_below: float) -> float | None:
         engine = ScriptedEngine(answers, max_positions=40_000)
         answered = answer(engine, Envelope(), recipe="random", number=NUMBER, empty_below=empty_below)
         return synthetic_report(answered).overall.recall

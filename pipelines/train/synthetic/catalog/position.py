@@ -22,9 +22,8 @@ class Position:
         # sentences among those that answer nothing
         self._sentences: list[str] = []
         self.title = sheet.put(_title(rng))
-        company = pools.company(rng) if rng.random() < 0.85 else ""
-        self.company = sheet.put(company) if company else ""
-        self.page_title = pools.page_title(rng, "job", company) if company else ""
+        self.company = sheet.put(pools.company(rng)) if rng.random() < 0.85 else ""
+        self.page_title = pools.page_title(rng, "job", sheet.show(self.company)) if self.company else ""
         self.mode, mode = self._choice("mode", _MODES)
         self.type, kind = self._choice("type", _TYPES)
         # who works at home works nowhere, or in a whole country
