@@ -6,9 +6,9 @@ is printed, and a text or choice of a list once.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from schemas.forms import MEASURES, Form, Leaf, ListForm, ObjectForm, Path, leaves
+from schemas.forms import MEASURES, Form, Leaf, ObjectForm, Path, leaves
 
 
 def is_spent(form: Form, item: Any, before: Sequence[Any], document: str) -> bool:
@@ -17,20 +17,44 @@ def is_spent(form: Form, item: Any, before: Sequence[Any], document: str) -> boo
     return number > 1 and number > _most(form, item, document)
 
 
-def without_repeats(form: Form, value: Any, document: str) -> tuple[Any, list[Path]]:
-    """A wire value without the items that are one too many, and the lists that one was left out of."""
-    if isinstance(form, ObjectForm) and value is not None:
-        fields = {name: without_repeats(field, value[name], document) for name, field in form.wire_fields}
-        ended = [(name, *path) for name, (_, paths) in fields.items() for path in paths]
-        return {name: kept for name, (kept, _) in fields.items()}, ended
-    if not isinstance(form, ListForm) or value is None:
-        return value, []
+class Kept(NamedTuple):
+    """A wire value without the items that are one too many."""
+
+    value: Any
+    # the lists that one was left out of
+    ended: list[Path]
+    # where each value stood as it was written, by its path now
+    origins: dict[Path, Path]
+
+
+def without_repeats(form: Form, value: Any, document: str) -> Kept:
+    """Leave out of a wire value the items that are one too many."""
+    kept = Kept(None, [], {})
+    return kept._replace(value=_keep(form, value, document, ((), ()), kept))
+
+
+def _keep(form: Form, value: Any, document: str, place: tuple[Path, Path], kept: Kept) -> Any:
+    """What is left of the value at a place, now and as written; the rest of `kept` is added to."""
+    now, written = place
+    kept.origins[now] = written
+    if value is None or isinstance(form, Leaf):
+        return value
+    if isinstance(form, ObjectForm):
+        return {
+            name: _keep(field, value[name], document, ((*now, name), (*written, name)), kept)
+            for name, field in form.wire_fields
+        }
     once = [
-        item for index, item in enumerate(value) if not is_spent(form.item, item, value[:index], document)
+        (index, item)
+        for index, item in enumerate(value)
+        if not is_spent(form.item, item, value[:index], document)
     ]
-    items = [without_repeats(form.item, item, document) for item in once]
-    ended = [(index, *path) for index, (_, paths) in enumerate(items) for path in paths]
-    return [kept for kept, _ in items], [*([()] if len(once) < len(value) else []), *ended]
+    if len(once) < len(value):
+        kept.ended.append(now)
+    return [
+        _keep(form.item, item, document, ((*now, number), (*written, index)), kept)
+        for number, (index, item) in enumerate(once)
+    ]
 
 
 def _most(form: Form, item: Any, document: str) -> float:

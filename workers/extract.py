@@ -244,14 +244,18 @@ class Extractor:
         if faults:
             return None, faults
         confidences = field_confidences(record, completion.tokens)
-        record, ended = without_repeats(self.asked.form, record, window.text)
+        kept = without_repeats(self.asked.form, record, window.text)
         evidence = ground(
-            self.asked.form, record, window.text, offset=window.start, confidence=confidences.__getitem__
+            self.asked.form,
+            kept.value,
+            window.text,
+            offset=window.start,
+            confidence=lambda path: confidences[kept.origins[path]],
         )
         part = leave_empty(
-            self.asked.form, Part(record=record, evidence=evidence), self.asked.settings.empty_below
+            self.asked.form, Part(record=kept.value, evidence=evidence), self.asked.settings.empty_below
         )
-        return part, [Fault(path=path_text(path), message=_ENDED) for path in ended]
+        return part, [Fault(path=path_text(path), message=_ENDED) for path in kept.ended]
 
     def _judge(self, merged: Part | None, faults: list[Fault], draft: Extraction) -> Extraction:
         if merged is None:

@@ -101,7 +101,7 @@ def test_a_list_ends_behind_an_item_that_is_one_too_many(
 )
 def test_it_goes_on(tiny_tokenizer: PlainTokenizer, document: str, record: dict[str, Any]) -> None:
     assert written(tiny_tokenizer, document, record) == record
-    assert without_repeats(FORM, record, document) == (record, [])
+    assert without_repeats(FORM, record, document)[:2] == (record, [])
 
 
 @pytest.mark.parametrize(
@@ -118,14 +118,14 @@ def test_an_item_that_was_written_as_often_as_it_may_is_offered_no_more(
 ) -> None:
     found = written(tiny_tokenizer, document, order(sizes=wanted))["sizes"]
     assert found[: len(sizes)] == sizes
-    assert without_repeats(FORM, order(sizes=found), document)[1] == []
+    assert without_repeats(FORM, order(sizes=found), document).ended == []
 
 
 def test_the_last_one_is_left_out_and_its_list_is_named() -> None:
     found = order(
         line("4", "oak table", "new", "new"), PINE, line("4", "oak table", "new", "new"), tags=["new"]
     )
-    assert without_repeats(FORM, found, DOCUMENT) == (
+    assert without_repeats(FORM, found, DOCUMENT)[:2] == (
         order(line("4", "oak table", "new"), PINE, tags=["new"]),
         [("lines",), ("lines", 0, "colours")],
     )
@@ -178,7 +178,7 @@ def test_however_the_answer_comes_it_is_refused_where_an_item_too_many_is_gone_o
     record = order(tags=tags, sizes=sizes)
     has_too_many = any(count > 1 for count in Counter(tags[:-1]).values())
     assert is_refused(document, record, pieces_of) == has_too_many
-    _, ended = without_repeats(FORM, record, document)
+    ended = without_repeats(FORM, record, document).ended
     assert (("tags",) in ended) == (len(set(tags)) < len(tags))
 
 
@@ -193,5 +193,16 @@ def test_however_the_answer_comes_an_offered_item_too_many_is_refused(
 @given(TAGS, st.integers(1, 5), st.data())
 def test_what_is_left_is_written_no_more_than_once(tags: list[str], more: int, data: st.DataObject) -> None:
     again = data.draw(st.lists(st.sampled_from(tags), max_size=more)) if tags else []
-    kept, _ = without_repeats(FORM, order(tags=[*tags, *again]), "")
-    assert kept["tags"] == list(dict.fromkeys(tags))
+    all_tags = [*tags, *again]
+    kept = without_repeats(FORM, order(tags=all_tags), "")
+    assert kept.value["tags"] == list(dict.fromkeys(tags))
+    first = [kept.origins["tags", number] for number in range(len(kept.value["tags"]))]
+    assert first == [("tags", all_tags.index(tag)) for tag in kept.value["tags"]]
+
+
+def test_a_value_behind_an_item_left_out_of_the_middle_knows_where_it_stood() -> None:
+    found = order(PINE, PINE, line("4", "oak table", "new", "new", "old"))
+    kept = without_repeats(FORM, found, DOCUMENT)
+    assert kept.value["lines"] == [PINE, line("4", "oak table", "new", "old")]
+    assert kept.origins["lines", 1, "name"] == ("lines", 2, "name")
+    assert kept.origins["lines", 1, "colours", 1] == ("lines", 2, "colours", 2)

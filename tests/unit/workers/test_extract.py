@@ -1,4 +1,5 @@
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -215,6 +216,14 @@ def test_a_list_that_was_ended_is_to_be_looked_at_and_keeps_what_was_read() -> N
     assert extraction.validated and extraction.validated.record
     ((path, message),) = faults(extraction)
     assert path == "names" and "ended there" in message
+
+
+def test_behind_an_item_left_out_each_keeps_its_own_confidence() -> None:
+    answer = note(names=["Ann", "Ann", "Bob"])
+    logprobs = [-2.0 if place == answer.index("Bob") else 0.0 for place in range(len(answer))]
+    extraction = one([Scripted(answer, logprobs=logprobs)], "Ann and Bob")
+    names = [(item.value, item.confidence) for item in extraction.evidence if item.path[0] == "names"]
+    assert names == [("Ann", 1.0), ("Bob", pytest.approx(math.exp(-2)))]
 
 
 def test_an_answer_that_was_cut_off_is_truncated_and_nothing_is_guessed() -> None:
