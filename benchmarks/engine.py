@@ -53,12 +53,12 @@ def replayed(asks: Sequence[Ask]) -> Iterator[None]:
     gold = {ask.request.document: ask.gold or [] for ask in asks}
     read = Row.read
 
-    def read_gold(row: Row, scores: Scores) -> None:
+    def read_gold(row: Row, scores: Scores, start: int = 0) -> None:
         answer = gold[row.request.document]
-        count = len(scores.tokens)
-        scores.tokens = (answer[len(row.answer) :] + [0] * count)[:count]
-        scores.logprobs = [0.0] * count
-        read(row, scores)
+        count = len(row.draft) + 1
+        scores.tokens[start : start + count] = (answer[len(row.answer) :] + [0] * count)[:count]
+        scores.logprobs[start : start + count] = [0.0] * count
+        read(row, scores, start)
 
     Row.read = read_gold  # type: ignore[method-assign]
     try:

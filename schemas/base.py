@@ -37,6 +37,8 @@ class Step(BaseModel):
     max_shots: int = Field(default=8, ge=2, le=8)
     # leave out this many of the first, or nearest, examples if two others remain
     skip_shots: int = Field(default=0, ge=0)
+    # the depth of the model as 2x3, H_cycles x L_cycles; None: as the process runs it
+    cycles: str | None = Field(default=None, pattern="^[1-9]x[1-9]$")
 
 
 class SchemaSettings(BaseModel):

@@ -19,7 +19,8 @@ from schemas.validate import Fault, Validated, to_record, wire_faults
 from schemas.wire import dump
 from workers.confidence import field_confidences
 from workers.doubt import leave_empty
-from workers.engine.protocol import Completion, Engine, Finish, Request
+from workers.engine.identity import parse_cycles
+from workers.engine.protocol import Completion, Cycles, Engine, Finish, Request
 from workers.ground import Evidence, State, ground
 from workers.merge import Part, join, merge
 from workers.metrics import count_completions, stage
@@ -175,7 +176,7 @@ class Extractor:
             whole = self.prompter.build(document, step)
             if whole:
                 window = Window(start=0, end=len(document), text=document)
-                return self._planned([window], [whole])
+                return self._planned([window], [whole], step)
             return self._plan_windows(document, step)
         except TerminalError as exc:
             return exc
@@ -191,14 +192,15 @@ class Extractor:
                 f"a window of {room} tokens does not fit its prompt.",
                 hint="Shorten the examples or lower max_answer_tokens in the schema's settings.",
             )
-        return self._planned(windows, fitting)
+        return self._planned(windows, fitting, step)
 
-    def _planned(self, windows: list[Window], prompts: list[Prompt]) -> _Plan:
+    def _planned(self, windows: list[Window], prompts: list[Prompt], step: Step) -> _Plan:
         shots = {number for prompt in prompts for number in prompt.shots}
-        requests = list(map(self._request, windows, prompts))
+        cycles = parse_cycles(step.cycles) if step.cycles else None
+        requests = [self._request(*each, cycles) for each in zip(windows, prompts, strict=True)]
         return _Plan(windows=windows, requests=requests, shots=tuple(sorted(shots)))
 
-    def _request(self, window: Window, prompt: Prompt) -> Request:
+    def _request(self, window: Window, prompt: Prompt, cycles: Cycles | None) -> Request:
         return Request(
             prompt=prompt.ids,
             document=window.text,
@@ -207,6 +209,7 @@ class Extractor:
             time_limit_s=self.time_limit_s,
             examples=[self.asked.examples[number] for number in prompt.shots],
             num_shared=prompt.num_shared if self.schema.settings.examples_cache == "on" else 0,
+            cycles=cycles,
         )
 
     def _conclude(self, kept: Part, plan: _Plan, completions: Sequence[Completion]) -> Extraction:

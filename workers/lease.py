@@ -41,8 +41,9 @@ def heartbeat(runtime: Runtime, owner: str, in_work: Stops) -> Iterator[None]:
 
     def beat() -> None:
         nonlocal renewed_at
-        watchdog.look()
         try:
+            # first: an engine that hangs, or says nothing of itself, is not to hold its leases
+            watchdog.look()
             if time.monotonic() - renewed_at >= every_s:
                 renewed_at = time.monotonic()
                 with transaction(runtime.store) as conn:

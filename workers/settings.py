@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     )
     kv_dtype: Literal["auto", "fp8"] = Field(
         default="auto",
-        description="auto: that of the weights; fp8: half the KV memory of bfloat16, and nearly the same answers",
+        description="auto: that of the weights; fp8: half the KV memory of bfloat16, and long answers are worse",
     )
     cycles: str | None = Field(
         default=None, description="depth of the model as 2x3, H_cycles x L_cycles; default: its config's"

@@ -10,7 +10,7 @@ from transformers.utils import logging
 
 from schemas.errors import CheckpointError, ConfigurationError, DeviceError
 from workers.engine.identity import identify, parse_cycles, read_config, resolve, weights
-from workers.engine.protocol import Checkpoint
+from workers.engine.protocol import Checkpoint, Cycles
 from workers.engine.tokenizer import PlainTokenizer
 
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -80,7 +80,7 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def _load_model(
-    directory: Path, device: torch.device, dtype: torch.dtype, depth: tuple[int, int] | None
+    directory: Path, device: torch.device, dtype: torch.dtype, depth: Cycles | None
 ) -> HrmTextForCausalLM:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:

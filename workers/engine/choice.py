@@ -2,10 +2,13 @@
 
 The likeliest token of all is the likeliest allowed one if the grammar takes it, which costs a fraction of a mask
 over the vocabulary. A mask is made where the grammar refuses it, and where its probability among the allowed ones
-may be other than among all.
+may be other than among all; what these come to is worked out for all rows of a step at once, behind their choices.
 """
 
-import numpy as np
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
 import torch
 
 from schemas.errors import GrammarError
@@ -13,26 +16,79 @@ from workers.engine import grammar
 from workers.engine.protocol import Request
 from workers.engine.repeats import Repeats
 from workers.engine.tokenizer import PlainTokenizer
+from workers.engine.transfers import ToHost, sent, to_device
 
 # A probability among all tokens above e**-0.001 cannot be more than 0.001 (in logarithms) too low.
 CERTAIN = -0.001
+
+
+# probabilities worked out at once, each of which takes a float for every token of the vocabulary
+_MOST_AT_ONCE = 256
+
+
+class Choice(NamedTuple):
+    """A token, and the logarithm of its probability among all that the grammar allows (see CERTAIN).
+
+    With a mask it is that among all tokens, until the scores have told what it is among those of the mask.
+    """
+
+    token: int
+    logprob: float
+    mask: bytes | None = None
 
 
 class Scores:
     """What the model gave some next tokens: the likeliest of all of each, and the logits where they are wanted."""
 
     def __init__(self, logits: torch.Tensor) -> None:
-        """[next tokens, vocabulary]."""
-        self.logits = logits
+        """[next tokens, vocabulary]; nothing waits for them before it asks for one."""
+        self._logits = logits
         best, tokens = logits.max(dim=1)
-        # one transfer from the device each
-        self.tokens: list[int] = tokens.tolist()
-        self.logprobs: list[float] = (best - logits.logsumexp(dim=1)).tolist()
+        self._likeliest = ToHost(tokens), ToHost(best - logits.logsumexp(dim=1))
+        self._asked: list[tuple[int, Choice, Callable[[float], None]]] = []
 
-    def __getitem__(self, part: slice) -> "Scores":
-        found = object.__new__(Scores)
-        found.logits, found.tokens, found.logprobs = self.logits[part], self.tokens[part], self.logprobs[part]
-        return found
+    def wait(self) -> None:
+        """Until the device is done with them."""
+        _ = self.tokens, self.logprobs
+
+    @cached_property
+    def tokens(self) -> list[int]:
+        """The likeliest of all tokens, for each."""
+        return list(map(int, self._likeliest[0].wait()))
+
+    @cached_property
+    def logprobs(self) -> list[float]:
+        """The logarithms of their probabilities among all tokens."""
+        return self._likeliest[1].wait()
+
+    def allowed(self, index: int, mask: bytes) -> torch.Tensor:
+        """Those of one, [vocabulary]: -inf for what its mask does not allow."""
+        return self._among([index], [mask])[0]
+
+    def ask(self, index: int, choice: Choice, tell: Callable[[float], None]) -> None:
+        """Have told what the logarithm of a choice's probability is among those of its mask."""
+        self._asked.append((index, choice, tell))
+
+    def answer(self) -> None:
+        """Tell all who asked."""
+        for start in range(0, len(self._asked), _MOST_AT_ONCE):
+            asked = self._asked[start : start + _MOST_AT_ONCE]
+            logits = self._among(
+                [index for index, *_ in asked], [choice.mask or b"" for _, choice, _ in asked]
+            )
+            chosen = to_device([choice.token for _, choice, _ in asked], logits.device)
+            logprobs = logits.gather(1, chosen[:, None])[:, 0] - logits.logsumexp(dim=1)
+            for (*_, tell), logprob in zip(asked, ToHost(logprobs).wait(), strict=True):
+                tell(logprob)
+        self._asked = []
+
+    def _among(self, indexes: Sequence[int], masks: Sequence[bytes]) -> torch.Tensor:
+        """[indexes, vocabulary]."""
+        logits = self._logits[to_device(indexes, self._logits.device)]
+        # unpacked there: an eighth of the bytes to move
+        packed = sent(torch.frombuffer(bytearray(b"".join(masks)), dtype=torch.uint8), logits.device)
+        bits = packed.view(len(masks), -1, 1) >> torch.arange(8, device=logits.device) & 1
+        return logits.masked_fill_(bits.flatten(1)[:, : logits.shape[1]] == 0, -torch.inf)
 
 
 class Chooser:
@@ -60,18 +116,17 @@ class Chooser:
         tokens: list[int] = self._matcher.compute_ff_tokens()
         return tokens
 
-    def choose(self, scores: Scores, index: int) -> tuple[int, float]:
-        """The likeliest allowed token that goes on with no list that is to end (see Repeats).
-
-        With it, the logarithm of its probability among all that the grammar allows (see CERTAIN).
-        """
+    def choose(self, scores: Scores, index: int) -> Choice:
+        """The likeliest allowed token that goes on with no list that is to end (see Repeats)."""
         token, logprob = scores.tokens[index], scores.logprobs[index]
-        is_sure = logprob >= CERTAIN and self._matcher.validate_tokens([token]) == 1
-        if is_sure and not self._repeats.refuses(self._tokenizer.token_bytes(token)):
-            return token, logprob
-        allowed = scores.logits[index].masked_fill(~self._mask(scores.logits), -torch.inf)
-        token = self._repeats.likeliest(allowed, self._tokenizer.token_bytes)
-        return token, float(allowed.log_softmax(dim=0)[token])
+        is_allowed = self.takes(token) and not self._repeats.refuses(self._tokenizer.token_bytes(token))
+        if is_allowed and logprob >= CERTAIN:
+            return Choice(token, logprob)
+        mask = self._mask()
+        if not is_allowed:
+            allowed = scores.allowed(index, mask)
+            token = self._repeats.likeliest(allowed, self._tokenizer.token_bytes)
+        return Choice(token, logprob, mask)
 
     def takes(self, token: int) -> bool:
         """Whether the grammar allows a token here."""
@@ -86,12 +141,11 @@ class Chooser:
         whole: bool = self._matcher.is_stopped()
         return whole
 
-    def _mask(self, logits: torch.Tensor) -> torch.Tensor:
-        """Which tokens may come next, [vocabulary]."""
+    def _mask(self) -> bytes:
+        """Which tokens may come next: a bit each, the lowest of a byte first."""
         self.num_masks += 1
-        packed = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
-        mask = np.unpackbits(packed, count=self._tokenizer.size, bitorder="little").astype(np.bool_)
+        mask: bytes = self._matcher.compute_bitmask()
         grammar.raise_if_broken(self._matcher)
-        if not mask.any():
+        if mask.count(0) == len(mask):
             raise GrammarError("The grammar of the request came to a dead end.")
-        return torch.from_numpy(mask).to(logits.device)
+        return mask

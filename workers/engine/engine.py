@@ -1,10 +1,13 @@
 """The engine: one loop that owns the model, and a waiting line that requests of all threads enter.
 
 The loop runs in a thread of its own while there is work. Before every step it lets in who waits, as far as the
-KV cache has room for them, and after it those leave that have ended.
+KV cache has room for them, and after it those leave that have ended. On a GPU it keeps two steps going, each of half
+of the rows: while the device works on one, the rows of the other choose, and draft how they go on.
 """
 
+import atexit
 import threading
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -17,10 +20,14 @@ from workers.engine.drafts import Drafting, copying, no_drafts
 from workers.engine.line import Line, Ticket
 from workers.engine.network import Network
 from workers.engine.protocol import Checkpoint, Completion, Occupancy, Request
+from workers.engine.room import Room
 from workers.engine.row import Row
 from workers.engine.seats import Seats
-from workers.engine.step import step
+from workers.engine.step import Step
 from workers.engine.tokenizer import PlainTokenizer
+
+# for the last step, at the end of the process
+_PATIENCE_S = 30.0
 
 
 class HrmTextEngine:
@@ -33,27 +40,35 @@ class HrmTextEngine:
         kv_memory: int | None = None,
         kv_dtype: str = "auto",
         drafting: Drafting | None = None,
+        overlap: bool | None = None,
     ) -> None:
         """`kv_memory` is the most bytes of the KV cache, by default a share of what is free.
 
-        `kv_dtype` "fp8" makes its tokens half as large as in bfloat16, and answers nearly the same. `drafting` makes
-        what drafts a row's answer, by default by copying from the document; answers are the same.
+        `kv_dtype` "fp8" makes its tokens half as large as in bfloat16, and long answers somewhat worse. `drafting`
+        makes what drafts a row's answer, by default by copying from the document; `overlap` has two steps going at
+        once, by default on a GPU. Answers are the same with either.
         """
         self.tokenizer: PlainTokenizer = loaded.tokenizer
         self.checkpoint: Checkpoint = loaded.checkpoint
         self._network = Network(loaded.model)
+        self._own_depth = self._network.cycles
         like = self._network.like
-        room = memory.free_for_cache(like.device) if kv_memory is None else kv_memory
         self._kept_as = FP8 if kv_dtype == "fp8" else like.dtype
-        self._most_places = room // bytes_per_token(self._network.kv_shape, self._kept_as)
-        # fewer for as long as the device has no memory for all
-        self._num_places = self._most_places
+        self._kv_memory = memory.free_for_cache(like.device) if kv_memory is None else kv_memory
+        self._room = self._room_of(self._network)
         self._seats: Seats | None = None
+        self._overlap = like.device.type == "cuda" if overlap is None else overlap
+        # begun and not read yet, and the tickets of its rows
+        self._begun: tuple[Step, list[Ticket]] | None = None
+        # when the device was done with the step before
+        self._free_s = 0.0
         self._num_steps = self._num_tokens = 0
         self._drafting = drafting or copying(self.tokenizer)
         self._line = Line()
         self._lock = threading.Lock()
-        self._is_running = False
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+        atexit.register(_close, weakref.ref(self))
 
     @classmethod
     def load(
@@ -87,18 +102,7 @@ class HrmTextEngine:
 
     def submit(self, request: Request) -> Future[Completion]:
         """Enter the waiting line; the future is given the completion, or a DeviceError if the device fails."""
-        row = Row(request, self.tokenizer, self.max_positions)
-        if row.finish:
-            done: Future[Completion] = Future()
-            done.set_result(row.completion())
-            return done
-        ticket = Ticket(row, self._drafting(row))
-        with self._lock:
-            self._line.waiting.append(ticket)
-            if not self._is_running:
-                self._is_running = True
-                threading.Thread(target=self._run, name="engine", daemon=True).start()
-        return ticket.future
+        return self._enter(request).future
 
     def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """Complete every request, in their order; safe to call from several threads.
@@ -106,15 +110,38 @@ class HrmTextEngine:
         Raises:
             DeviceError: the device failed, or one request alone does not fit its memory.
         """
-        # longest first: what comes last is short, so that the end of a batch leaves little idle
-        order = sorted(range(len(requests)), key=lambda i: -len(requests[i].prompt))
-        futures = {i: self.submit(requests[i]) for i in order}
+        tickets: dict[int, Ticket] = {}
         try:
-            return [futures[i].result() for i in range(len(requests))]
+            # longest first: what comes last is short, so that the end of a batch leaves little idle
+            for i in sorted(range(len(requests)), key=lambda i: -len(requests[i].prompt)):
+                tickets[i] = self._enter(requests[i])
+            return [tickets[i].future.result() for i in range(len(requests))]
         except BaseException:
-            for future in futures.values():
-                future.cancel()
+            for ticket in tickets.values():
+                ticket.give_up()
             raise
+
+    def close(self) -> None:
+        """Stop after the step in hand, for good; completions that are still waited for never come."""
+        self._is_closed = True
+        if thread := self._thread:
+            thread.join(_PATIENCE_S)
+
+    def _enter(self, request: Request) -> Ticket:
+        row = Row(request, self.tokenizer, self.max_positions)
+        ticket = Ticket(row, no_drafts(row), request.cycles or self._own_depth)
+        if row.finish:
+            ticket.future.set_result(row.completion())
+            return ticket
+        ticket.drafter = self._drafting(row)
+        with self._lock:
+            if not self._thread:
+                thread = threading.Thread(target=self._run, name="engine", daemon=True)
+                # raises where the process may have no more threads
+                thread.start()
+                self._thread = thread
+            self._line.waiting.append(ticket)
+        return ticket
 
     def occupancy(self) -> Occupancy:
         """How full it is just now: a look at what a step may be changing, so the counts may be of two moments."""
@@ -123,7 +150,7 @@ class HrmTextEngine:
         return Occupancy(
             num_running=len(self._line.running),
             num_waiting=len(self._line.waiting),
-            num_places=self._num_places,
+            num_places=self._room.places,
             num_places_taken=seats.num_taken if seats else 0,
             num_steps=self._num_steps,
             num_tokens=self._num_tokens,
@@ -150,34 +177,83 @@ class HrmTextEngine:
 
     def _has_work(self) -> bool:
         with self._lock:
-            self._is_running = bool(self._line.running or self._line.waiting)
-            if not self._is_running and self._num_places < self._most_places:
+            if self._is_closed or not (self._line.running or self._line.waiting):
+                self._thread = None
                 # what filled the memory may be gone
-                self._num_places, self._seats = self._most_places, None
-            return self._is_running
+                if self._room.reset():
+                    self._seats = None
+            return self._thread is not None
 
     def _turn(self) -> None:
-        if self._seats is None:
-            network = self._network
-            self._seats = Seats(Arena(network.kv_shape, self._num_places, network.like, self._kept_as))
-        self._line.admit(self._seats)
+        if not self._line.running:
+            self._prepare()
+        seats = self._seats
+        if seats is None:
+            seats = self._seats = Seats(
+                Arena(self._network.kv_shape, self._room.places, self._network.like, self._kept_as)
+            )
+        if not self._room.is_calm:
+            self._line.admit(seats, self._room.most, self._network.cycles)
         # a time limit may have ended one already
-        self._line.settle(self._seats)
-        if self._line.running:
-            for ticket in self._line.running:
-                ticket.row.draft = ticket.draft()
-            rows = [ticket.row for ticket in self._line.running]
-            self._num_tokens += step(self._network, self._seats.arena, rows, self.tokenizer.size)
-            self._num_steps += 1
-            self._line.settle(self._seats)
+        self._line.settle(seats)
+        begun = self._begin(seats)
+        if self._begun:
+            self._read(self._begun[0], seats)
+        self._begun = begun
+        if begun and not self._overlap:
+            self._begun = None
+            self._read(begun[0], seats)
+
+    def _prepare(self) -> None:
+        """With nobody in hand, take the depth and the room that the next in the line needs."""
+        ticket = self._line.waiting[0]
+        if ticket.depth != self._network.cycles:
+            self._network = self._network.at(ticket.depth)
+            self._room, self._seats = self._room_of(self._network), None
+        if self._room.fit(ticket.row.num_places):
+            self._seats = None
+
+    def _begin(self, seats: Seats) -> tuple[Step, list[Ticket]] | None:
+        """Begin a step of those that are in none: of half of all, where two steps are to be going."""
+        busy = self._begun[1] if self._begun else []
+        idle = [ticket for ticket in self._line.running if ticket not in busy]
+        if self._overlap:
+            idle = idle[: (len(self._line.running) + 1) // 2]
+        if not idle:
+            return None
+        for ticket in idle:
+            ticket.draft()
+        rows = [ticket.row for ticket in idle]
+        return Step(self._network, seats.arena, rows, self.tokenizer.size), idle
+
+    def _read(self, step: Step, seats: Seats) -> None:
+        self._num_tokens += step.read(self._free_s)
+        self._free_s = step.ready_s
+        self._num_steps += 1
+        self._room.count_step()
+        self._line.settle(seats)
 
     def _recover(self, error: Exception) -> None:
-        """Go on with half of those in hand if the memory was full, else tell everyone."""
-        wanted = [ticket.row.num_places for ticket in self._line.running]
+        """Go on with half of what was in hand if the memory was full, else tell everyone."""
+        self._begun = None
         if not memory.is_full(error):
             self._line.fail(memory.as_device_error(error), waiting_too=True)
-        elif len(wanted) == 1:
-            self._line.fail(memory.as_device_error(error))
-        else:
+            return
+        # with nobody in hand it is the cache itself that there is no memory for
+        running = self._line.running
+        wanted = running or list(self._line.waiting)[:1]
+        num_taken = self._seats.num_taken if self._seats and running else self._room.places
+        least = max(ticket.row.num_places for ticket in wanted)
+        if self._room.shrink(num_taken, least):
             self._line.send_back()
-            self._num_places = max(sum(wanted) // 2, *wanted) if wanted else self._num_places // 2
+        else:
+            self._line.fail(memory.as_device_error(error), first_too=not running)
+
+    def _room_of(self, network: Network) -> Room:
+        return Room(self._kv_memory // bytes_per_token(network.kv_shape, self._kept_as))
+
+
+def _close(engine: "weakref.ref[HrmTextEngine]") -> None:
+    """At the end of the process: a thread that is still within torch then would end it with an abort."""
+    if found := engine():
+        found.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import CheckpointError, ConfigurationError
-from workers.engine.protocol import Checkpoint
+from workers.engine.protocol import Checkpoint, Cycles
 
 MODEL_TYPE = "hrm_text"
 # in the config of a checkpoint with random weights
@@ -35,7 +35,7 @@ def identify(path: str | Path, cycles: str | None = None) -> Checkpoint:
     return Checkpoint(name=name, digest=number, is_placeholder=bool(config.get(PLACEHOLDER_FIELD, False)))
 
 
-def parse_cycles(text: str) -> tuple[int, int]:
+def parse_cycles(text: str) -> Cycles:
     """`2x3` as twice (three passes of the L stack, one of the H stack).
 
     Raises:

@@ -4,11 +4,15 @@ from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+import structlog
+
 from workers.engine.drafts import Drafter
 from workers.engine.memory import too_large
-from workers.engine.protocol import Completion
+from workers.engine.protocol import Completion, Cycles
 from workers.engine.row import Row
 from workers.engine.seats import Seats
+
+log = structlog.get_logger()
 
 # Prompts that enter together: more would keep those in the middle of their answers waiting, and take memory
 MAX_PROMPT_TOKENS = 4096
@@ -19,8 +23,22 @@ class Ticket:
     """A request's row, what drafts its answer, and where its completion is waited for."""
 
     row: Row
-    draft: Drafter
+    drafter: Drafter
+    depth: Cycles
     future: Future[Completion] = field(default_factory=Future)
+
+    def draft(self) -> None:
+        """Guess how the answer goes on; where that fails, each of its tokens is asked for instead."""
+        try:
+            self.row.draft = self.drafter()
+        except Exception:
+            log.exception("drafting_failed")
+            self.drafter = tuple
+
+    def give_up(self) -> None:
+        """Want the completion no more: it is not begun, or ends at the next step."""
+        self.row.is_wanted = False
+        self.future.cancel()
 
 
 class Line:
@@ -30,14 +48,20 @@ class Line:
         self.waiting: deque[Ticket] = deque()
         self.running: list[Ticket] = []
 
-    def admit(self, seats: Seats) -> None:
-        """Let in as many as the cache has places for, first come first served."""
+    def admit(self, seats: Seats, most_places: int, depth: Cycles) -> None:
+        """Let in as many of a depth as the cache has places for, first come first served.
+
+        One that needs more than the most places that it may ever have is refused; one that needs more than it has, or
+        another depth, waits until nobody is in hand.
+        """
         room = MAX_PROMPT_TOKENS
         while self.waiting and room > 0:
             ticket = self.waiting[0]
             row, future = ticket.row, ticket.future
+            if ticket.depth != depth:
+                return
             has_places = seats.seat(row)
-            if not has_places and row.num_places <= seats.arena.num_places:
+            if not has_places and row.num_places <= most_places:
                 return
             self.waiting.popleft()
             # False if whoever asked has given up; from here on they cannot
@@ -49,7 +73,7 @@ class Line:
                 self.running.append(ticket)
                 room -= row.num_block
             else:
-                future.set_exception(too_large(row.num_places, seats.arena.num_places))
+                future.set_exception(too_large(row.num_places, most_places))
 
     def settle(self, seats: Seats) -> None:
         """Let those leave that have ended."""
@@ -66,12 +90,13 @@ class Line:
             self.waiting.appendleft(ticket)
         self.running = []
 
-    def fail(self, error: Exception, *, waiting_too: bool = False) -> None:
-        """Give everyone in hand an error."""
+    def fail(self, error: Exception, *, first_too: bool = False, waiting_too: bool = False) -> None:
+        """Give everyone in hand an error, and the first or all of those who wait."""
         tickets = self.running
         self.running = []
-        while self.waiting and waiting_too:
+        while self.waiting and (waiting_too or first_too):
             tickets.append(self.waiting.popleft())
+            first_too = False
         for ticket in tickets:
             if ticket.future.running() or ticket.future.set_running_or_notify_cancel():
                 ticket.future.set_exception(error)

@@ -1,7 +1,9 @@
 """How much memory the KV cache may take, and what to do when the device has no more."""
 
+import math
 import os
 from contextlib import suppress
+from pathlib import Path
 
 import torch
 
@@ -20,20 +22,41 @@ def free_for_cache(device: torch.device) -> int:
         free, _ = torch.cuda.mem_get_info(device)
         return int(free * _SHARE_OF_GPU)
     available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min(_MOST_OF_CPU, int(available * _SHARE_OF_CPU))
+    return min(_MOST_OF_CPU, int(min(available, _left_to_container()) * _SHARE_OF_CPU))
+
+
+def _left_to_container(cgroup: Path = Path("/sys/fs/cgroup")) -> float:
+    """Bytes that the container's own limit leaves; without a limit there is no end."""
+    try:
+        # "max" where there is no limit
+        limit = int((cgroup / "memory.max").read_text())
+        return max(0, limit - int((cgroup / "memory.current").read_text()))
+    except (OSError, ValueError):
+        return math.inf
 
 
 def of_device(device: torch.device) -> tuple[int, int]:
     """Bytes in use on a GPU, by anyone, and bytes that it has; nought for a CPU, which is not ours alone."""
-    if device.type != "cuda":
-        return 0, 0
-    free, total = torch.cuda.mem_get_info(device)
-    return total - free, total
+    # a lost device says nothing, and those who look at it must go on
+    with suppress(RuntimeError):
+        if device.type == "cuda":
+            free, total = torch.cuda.mem_get_info(device)
+            return total - free, total
+    return 0, 0
 
 
-def is_full(error: Exception) -> bool:
+def is_full(error: BaseException) -> bool:
     """Whether the device ran out of memory."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def is_of_device(error: BaseException) -> bool:
+    """Whether the device is to blame, and not one row."""
+    return is_full(error) or _is_lost(error)
+
+
+def _is_lost(error: BaseException) -> bool:
+    return "CUDA" in str(error) or isinstance(error, getattr(torch, "AcceleratorError", ()))
 
 
 def too_large(num_tokens: int, num_places: int) -> DeviceError:
@@ -52,7 +75,7 @@ def as_device_error(error: Exception) -> Exception:
             f"The device has not enough memory for one request: {text}.",
             hint="Lower the schema's max_answer_tokens, or use a larger device.",
         )
-    if "CUDA" in text or isinstance(error, getattr(torch, "AcceleratorError", ())):
+    if _is_lost(error):
         return DeviceLostError(f"The device failed: {text}.", hint="Restart the worker.")
     return error
 

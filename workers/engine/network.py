@@ -4,7 +4,8 @@ Two stacks of layers are run again and again: `H_cycles` times (`L_cycles` passe
 The residual stream is kept in float32 or better, products are in the dtype of the weights.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,6 +16,7 @@ from transformers import HrmTextConfig, HrmTextForCausalLM
 from transformers.models.hrm_text.modeling_hrm_text import HrmTextDecoderLayer, HrmTextStack
 
 from workers.engine.cache import Shape
+from workers.engine.protocol import Cycles
 
 # of a layer pass: query [tokens, heads, dimension], key and value [tokens, 2, heads, dimension]
 # -> [tokens, heads x dimension]
@@ -26,6 +28,7 @@ class Network:
 
     def __init__(self, model: HrmTextForCausalLM) -> None:
         self.config: HrmTextConfig = model.config
+        self.cycles: Cycles = self.config.H_cycles, self.config.L_cycles
         inner = model.model
         self._embeddings: torch.Tensor = inner.embed_tokens.weight.detach()
         self._head: torch.Tensor = model.lm_head.weight.detach()
@@ -41,6 +44,12 @@ class Network:
         half = sine.shape[-1] // 2
         self._rotation = cosine, torch.cat([-sine[..., :half], sine[..., half:]], dim=-1)
 
+    def at(self, cycles: Cycles) -> "Network":
+        """The same weights, run so often; what one token has in the cache follows."""
+        other = copy(self)
+        other.cycles = cycles
+        return other
+
     @property
     def like(self) -> torch.Tensor:
         """A tensor in the dtype and on the device of the weights."""
@@ -49,9 +58,9 @@ class Network:
     @property
     def kv_shape(self) -> Shape:
         """What one token has in the cache, twice: keys and values."""
-        config = self.config
-        passes = config.H_cycles * (config.L_cycles * len(self._low) + len(self._high))
-        return passes, int(config.num_attention_heads), int(config.head_dim)
+        high, low = self.cycles
+        passes = high * (low * len(self._low) + len(self._high))
+        return passes, int(self.config.num_attention_heads), int(self.config.head_dim)
 
     def hidden(self, ids: torch.Tensor, positions: torch.Tensor, attend: Attend) -> torch.Tensor:
         """The last hidden state of each token, [tokens] -> [tokens, hidden]."""
@@ -60,8 +69,9 @@ class Network:
         high = self._embeddings[ids].to(self._wide) * self._scale
         low = self._low_start.expand_as(high)
         index = 0
-        for _ in range(self.config.H_cycles):
-            for _ in range(self.config.L_cycles):
+        high_cycles, low_cycles = self.cycles
+        for _ in range(high_cycles):
+            for _ in range(low_cycles):
                 low = self._run(self._low, low + high, index, rotation, attend)
                 index += len(self._low)
             high = self._run(self._high, high + low, index, rotation, attend)
@@ -116,9 +126,10 @@ class _Product:
 
     @classmethod
     def of(cls, *parts: Linear) -> "_Product":
-        weights: list[torch.Tensor] = [part.weight.detach() for part in parts]
-        biases: list[torch.Tensor] = [part.bias.detach() for part in parts if part.bias is not None]
-        return cls(torch.cat(weights), torch.cat(biases) if biases else None)
+        """The parts become slices of what is stacked, so that no weight is held twice."""
+        weights = [part.weight for part in parts]
+        biases = [part.bias for part in parts if part.bias is not None]
+        return cls(_stacked(weights), _stacked(biases) if biases else None)
 
     def __call__(self, read: torch.Tensor) -> torch.Tensor:
         return linear(read, self.weight, self.bias)
@@ -144,6 +155,15 @@ class _Layer:
             mlp_in=_Product.of(mlp.gate_proj, mlp.up_proj),
             mlp_out=_Product.of(mlp.down_proj),
         )
+
+
+def _stacked(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    stacked = parts[0].detach() if len(parts) == 1 else torch.cat([part.detach() for part in parts])
+    start = 0
+    for part in parts:
+        part.data = stacked[start : start + len(part)]
+        start += len(part)
+    return stacked
 
 
 def _layers(stack: HrmTextStack) -> Iterable[HrmTextDecoderLayer]:

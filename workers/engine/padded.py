@@ -17,6 +17,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from workers.engine.attention import Part
 from workers.engine.cache import Arena, Layer, Span
 from workers.engine.partial import Partial
+from workers.engine.transfers import to_device
 
 # what answers feed costs little beside what they read, so most of them have one shape; the same of short rows
 _LEAST_TOKENS = 16
@@ -91,7 +92,7 @@ class _Rows(NamedTuple):
             _starts(buckets, len(parts)),
             [number for members in buckets.values() for number in members],
         )
-        return cls(*torch.tensor(facts, device=device))
+        return cls(*to_device(facts, device))
 
     def take(self, numbers: torch.Tensor) -> "_Rows":
         return _Rows(*(fact[numbers] for fact in self))

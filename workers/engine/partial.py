@@ -26,7 +26,8 @@ class Partial:
         """
         keys, values = key_value.movedim(-3, 0).transpose(-3, -2)
         wide = torch.promote_types(query.dtype, torch.float32)
-        scores = (query.transpose(-3, -2) @ keys.transpose(-2, -1)).to(wide) * query.shape[-1] ** -0.5
+        # made wide first: rounded scores would be far off where they are large
+        scores = query.to(wide).transpose(-3, -2) @ keys.to(wide).transpose(-2, -1) * query.shape[-1] ** -0.5
         if mask is not None:
             scores += mask
         top = scores.amax(dim=-1, keepdim=True)

@@ -4,11 +4,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from schemas.errors import GleanerError
 from schemas.examples import Example
 from schemas.forms import ObjectForm
+
+# how often the stacks are run, H_cycles and L_cycles
+Cycles: TypeAlias = tuple[int, int]
 
 
 class Tokenizer(Protocol):
@@ -45,6 +48,8 @@ class Request:
     num_shared: int = 0
     # set when nobody wants the answer any more: it ends at the next step
     stop: threading.Event | None = None
+    # the depth that the model is run at, by default the engine's
+    cycles: Cycles | None = None
 
 
 class Finish(StrEnum):

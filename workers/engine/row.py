@@ -2,14 +2,21 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import takewhile
 
-from schemas.errors import GleanerError, PromptError
+import structlog
+
+from schemas.errors import GleanerError, PromptError, TerminalError
 from workers.engine.cache import Span
 from workers.engine.choice import Chooser, Scores
+from workers.engine.memory import is_of_device
 from workers.engine.protocol import Completion, Finish, Request, Token, Usage
 from workers.engine.seats import Block
 from workers.engine.tokenizer import PlainTokenizer
+
+log = structlog.get_logger()
 
 
 class Row:
@@ -37,6 +44,8 @@ class Row:
         # seconds of steps, its share of them by tokens
         self.device_s = 0.0
         self._error: GleanerError | None = None
+        # whoever asked may give up while the answer is written
+        self.is_wanted = True
         try:
             check_positions(request, max_positions)
             self.chooser = Chooser(request, tokenizer)
@@ -93,13 +102,20 @@ class Row:
         new = [*self.answer[self._num_fed or 0 :], *self.draft]
         return new if self._num_fed is not None else [*self._own_prompt, *new]
 
-    def read(self, scores: Scores) -> None:
-        """Write on by what the model scored behind the last token and behind each of the draft."""
+    def read(self, scores: Scores, start: int = 0) -> None:
+        """Write on by what the model scored, from `start` on: behind the last token and behind each of the draft.
+
+        Raises:
+            Exception: the device failed; what is written is right as far as it goes.
+        """
         base, right = len(self._tokens), 0
         self._forwards += 1
         try:
             while True:
-                self._append(*self.chooser.choose(scores, right))
+                choice = self.chooser.choose(scores, start + right)
+                if choice.mask:
+                    scores.ask(start + right, choice, partial(self._tell, len(self._tokens)))
+                self._append(choice.token, choice.logprob)
                 self._append_forced()
                 written = self.answer[base:]
                 right = num_equal(self.draft, written)
@@ -108,6 +124,12 @@ class Row:
                     break
         except GleanerError as exc:
             self.fail(exc)
+        # a panic of the grammar's library is no Exception
+        except BaseException as exc:
+            if is_of_device(exc):
+                raise
+            log.exception("row_failed")
+            self.fail(TerminalError(f"writing it raised {exc!r}.", hint="Please report this."))
         self._num_drafted += len(self.draft)
         self._num_accepted += right
         self._num_fed = base + right
@@ -134,6 +156,10 @@ class Row:
         finish = self.finish or Finish.ERROR
         return Completion(tokens=tuple(self._tokens), finish=finish, usage=usage, error=self._error)
 
+    def _tell(self, number: int, logprob: float) -> None:
+        """How likely a token was among the allowed ones."""
+        self._tokens[number] = replace(self._tokens[number], logprob=logprob)
+
     def _append_forced(self) -> None:
         """Write what the grammar leaves no choice about; of the ways to spell it, it allows one."""
         for token in self.chooser.forced() if not self.finish else ():
@@ -158,7 +184,7 @@ class Row:
             self._end(Finish.LENGTH)
         elif limit_s is not None and self.span and time.monotonic() - self._start_s >= limit_s:
             self._end(Finish.TIME)
-        elif self.request.stop and self.request.stop.is_set():
+        elif not self.is_wanted or (self.request.stop and self.request.stop.is_set()):
             self._end(Finish.STOPPED)
 
     def _end(self, finish: Finish) -> None:

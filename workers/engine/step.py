@@ -13,6 +13,8 @@
    draft said the same, the scores behind it are right, and it chooses on from those; else the rest of the draft is
    forgotten, which is to count fewer tokens in the cache.
 7. So a step writes at least one token a row, and never another than one token at a time would have.
+
+On a GPU half of the rows are in a step that has begun while the others choose and draft (`engine.py`).
 """
 
 import time
@@ -27,35 +29,56 @@ from workers.engine.network import Network
 from workers.engine.padded import PaddedAttention
 from workers.engine.row import Row
 from workers.engine.seats import Block
+from workers.engine.transfers import to_device
 
 
-def step(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> int:
-    """Let every row, all of which have places in the arena, write on; the number of tokens fed."""
-    start_s = time.perf_counter()
-    blocks = {id(row.block): row.block for row in rows if row.block and not row.block.is_ready}.values()
-    ids = [token for block in blocks for token in block.tokens]
-    parts = list(_block_parts(blocks))
-    wanted: list[int] = []
-    for row in rows:
-        tokens = row.feed()
-        parts.append(_part(row, len(ids), len(tokens)))
-        ids += tokens
-        wanted += range(len(ids) - len(row.draft) - 1, len(ids))
-    device = arena.like.device
-    attention = attending(device)(parts, arena)
-    hidden = network.hidden(torch.tensor(ids, device=device), attention.positions, attention)
-    # the head may be larger than the vocabulary
-    scores = Scores(network.logits(hidden[torch.tensor(wanted, device=device)])[:, :vocabulary])
-    token_s = (time.perf_counter() - start_s) / len(ids)
-    for block in blocks:
-        block.is_ready = True
-    start = 0
-    for row, part in zip(rows, parts[len(blocks) :], strict=True):
-        row.device_s += token_s * part.num_tokens
-        end = start + len(row.draft) + 1
-        row.read(scores[start:end])
-        start = end
-    return len(ids)
+class Step:
+    """A step of some rows, all of which have places in the arena: begun when it is made, and then to be read."""
+
+    def __init__(self, network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> None:
+        """Give the device what it has to do, and wait for none of it: on a CPU it is done when this returns."""
+        self._start_s = time.perf_counter()
+        self._rows = rows
+        unread = {id(row.block): row.block for row in rows if row.block and not row.block.is_ready}
+        blocks = list(unread.values())
+        ids = [token for block in blocks for token in block.tokens]
+        parts = list(_block_parts(blocks))
+        self._num_fed: list[int] = []
+        wanted: list[int] = []
+        for row in rows:
+            tokens = row.feed()
+            parts.append(_part(row, len(ids), len(tokens)))
+            ids += tokens
+            # the first that reads a block pays for it
+            block = unread.pop(id(row.block), None)
+            self._num_fed.append(len(tokens) + (len(block.tokens) if block else 0))
+            wanted += range(len(ids) - len(row.draft) - 1, len(ids))
+        device = arena.like.device
+        attention = attending(device)(parts, arena)
+        hidden = network.hidden(to_device(ids, device), attention.positions, attention)
+        # the head may be larger than the vocabulary
+        self._scores = Scores(network.logits(hidden[to_device(wanted, device)])[:, :vocabulary])
+        # whatever is begun from here on comes behind it
+        for ready in blocks:
+            ready.is_ready = True
+
+    def read(self, free_s: float = 0.0) -> int:
+        """Wait for the scores and let every row write on; the number of tokens fed.
+
+        The device was busy with something else until `free_s`, of `time.perf_counter()`.
+        """
+        self._scores.wait()
+        self.ready_s = time.perf_counter()
+        num_tokens = sum(self._num_fed)
+        token_s = (self.ready_s - max(self._start_s, free_s)) / num_tokens
+        start = 0
+        for row, num_fed in zip(self._rows, self._num_fed, strict=True):
+            row.device_s += token_s * num_fed
+            end = start + len(row.draft) + 1
+            row.read(self._scores, start)
+            start = end
+        self._scores.answer()
+        return num_tokens
 
 
 def attending(device: torch.device) -> type[Attention] | type[PaddedAttention]:

@@ -2,6 +2,8 @@ import dataclasses
 import itertools
 import json
 import math
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,11 +20,13 @@ from tests.cases.prompts import ids, logprobs, request_of, requests_of
 from workers.engine import checkpoint, grammar
 from workers.engine import engine as loop
 from workers.engine.cache import Arena, bytes_per_token
+from workers.engine.choice import Choice, Chooser
+from workers.engine.drafts import no_drafts
 from workers.engine.engine import HrmTextEngine
 from workers.engine.network import Network
 from workers.engine.protocol import Finish, Occupancy
 from workers.engine.row import Row, num_equal
-from workers.engine.step import step
+from workers.engine.step import Step
 
 
 @pytest.fixture(scope="module")
@@ -100,19 +104,25 @@ def test_no_requests(engine: HrmTextEngine) -> None:
     assert engine.complete([]) == []
 
 
-Step = Callable[[Network, Arena, Sequence[Row], int], int]
+Begin = Callable[[Network, Arena, Sequence[Row], int], Step]
 
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[list[Row]]:
     """The rows of every step, as they are taken."""
     seen: list[list[Row]] = []
-    instead(monkeypatch, lambda *given: (seen.append(list(given[2])), step(*given))[1])
+    instead(monkeypatch, lambda *given: (seen.append(list(given[2])), Step(*given))[1])
     return seen
 
 
-def instead(monkeypatch: pytest.MonkeyPatch, taken: Step) -> None:
-    monkeypatch.setattr(loop, "step", taken)
+def instead(monkeypatch: pytest.MonkeyPatch, begun: Begin) -> None:
+    monkeypatch.setattr(loop, "Step", begun)
+
+
+def until_idle(engine: HrmTextEngine) -> None:
+    """It answers before it looks whether there is more to do."""
+    while engine._thread:
+        threading.Event().wait(0.01)
 
 
 def test_rows_join_and_leave_between_steps(tiny_checkpoint: Path, steps: list[list[Row]]) -> None:
@@ -136,12 +146,12 @@ def test_how_full_it_is(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) 
     requests = requests_of(engine.tokenizer)
     seen: list[Occupancy] = []
 
-    def watched(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> int:
+    def watched(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> Step:
         now = engine.occupancy()
         assert now.num_running == len(rows)
         assert now.num_places_taken == sum(row.num_places for row in rows)
         seen.append(now)
-        return step(network, arena, rows, vocabulary)
+        return Step(network, arena, rows, vocabulary)
 
     instead(monkeypatch, watched)
     empty = engine.occupancy()
@@ -164,29 +174,6 @@ def test_one_that_the_cache_cannot_hold(tiny_checkpoint: Path) -> None:
     assert [future.result().finish for future in waiting[::2]] == [Finish.STOP] * 2
     with pytest.raises(DeviceError, match=r"room for 200 tokens.*GLEANER_KV_MEMORY"):
         waiting[1].result()
-
-
-def test_a_full_memory_halves_what_is_in_hand(
-    engine: HrmTextEngine, monkeypatch: pytest.MonkeyPatch, steps: list[list[Row]]
-) -> None:
-    requests = requests_of(engine.tokenizer)
-    expected = [ids(c) for c in engine.complete(requests)]
-    sizes: list[int] = []
-
-    def limited(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> int:
-        sizes.append(len(rows))
-        # in the middle of answers too
-        if len(rows) > 3 and len(sizes) > 5:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-        return step(network, arena, rows, vocabulary)
-
-    instead(monkeypatch, limited)
-    assert [ids(c) for c in engine.complete(requests)] == expected
-    assert max(sizes[:6]) > 6
-    # halved until it fits, and again where smaller ones followed
-    assert 1 <= sum(size > 3 for size in sizes[5:]) <= 4
-    # what filled the memory may be gone by the next time
-    assert engine._num_places == engine._most_places
 
 
 @pytest.mark.parametrize(
@@ -238,10 +225,10 @@ def test_threads_share_the_steps(engine: HrmTextEngine, steps: list[list[Row]]) 
 def test_who_gives_up_waiting_is_not_served(engine: HrmTextEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     started, go = threading.Event(), threading.Event()
 
-    def slow(*given: Any) -> int:
+    def slow(*given: Any) -> Step:
         started.set()
         go.wait(10)
-        return step(*given)
+        return Step(*given)
 
     instead(monkeypatch, slow)
     first = engine.submit(request_of(engine.tokenizer, "ACME"))
@@ -251,6 +238,115 @@ def test_who_gives_up_waiting_is_not_served(engine: HrmTextEngine, monkeypatch: 
     assert not first.cancel()
     go.set()
     assert ids(first.result()) == ids(third.result())
+
+
+def test_who_gives_up_on_one_gives_up_on_all(
+    tiny_checkpoint: Path, steps: list[list[Row]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = HrmTextEngine.load(tiny_checkpoint, device="cpu", kv_memory=300 * 8192)
+    whole = engine.complete([request_of(engine.tokenizer, "ACME")])[0]
+    steps.clear()
+    requests = [request_of(engine.tokenizer, document) for document in ("ACME " * 200, "ACME", "ACME")]
+    with pytest.raises(DeviceError, match="room for 300 tokens"):
+        engine.complete(requests)
+    until_idle(engine)
+    # those in hand end at their next step, and no other is begun
+    assert len(steps) < whole.usage.forwards
+
+
+def test_a_thread_that_cannot_be_had_is_asked_for_again(
+    engine: HrmTextEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until_idle(engine)
+    request = request_of(engine.tokenizer, "ACME")
+
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError, match="new thread"):
+            engine.complete([request])
+    assert engine.complete([request])[0].finish is Finish.STOP
+
+
+def test_one_that_is_closed_ends_after_the_step_in_hand(
+    tiny_checkpoint: Path, steps: list[list[Row]]
+) -> None:
+    engine = HrmTextEngine.load(tiny_checkpoint, device="cpu", kv_memory=64 << 20)
+    future = engine.submit(request_of(engine.tokenizer, "ACME " * 50))
+    while not steps:
+        threading.Event().wait(0.001)
+    engine.close()
+    assert engine._thread is None
+    assert not future.done()
+
+
+def test_a_process_that_ends_in_the_middle_of_an_answer_ends_in_peace(tiny_checkpoint: Path) -> None:
+    script = f"""
+from tests.cases.prompts import request_of
+from workers.engine.engine import HrmTextEngine
+engine = HrmTextEngine.load({str(tiny_checkpoint)!r}, device="cpu", kv_memory=64 << 20)
+for _ in range(20):
+    engine.submit(request_of(engine.tokenizer, "ACME 12 " * 20))
+while not engine.occupancy().num_steps:
+    pass
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+class _Panic(BaseException):
+    """What a library in Rust raises is no Exception."""
+
+
+@pytest.mark.parametrize("fault", [ValueError("a fault of one row"), _Panic("a fault of one row")])
+def test_a_fault_of_one_row_ends_it_alone(
+    engine: HrmTextEngine, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    good, bad = request_of(engine.tokenizer, "ACME 12"), request_of(engine.tokenizer, "POISON")
+    expected = ids(engine.complete([good])[0])
+    choose = Chooser.choose
+
+    def fail(chooser: Chooser, *given: Any) -> Choice:
+        if chooser._repeats._document == "POISON":
+            raise fault
+        return choose(chooser, *given)
+
+    monkeypatch.setattr(Chooser, "choose", fail)
+    whole, broken, other = engine.complete([good, bad, good])
+    assert ids(whole) == ids(other) == expected
+    assert broken.finish is Finish.ERROR
+    assert "a fault of one row" in str(broken.error)
+
+
+def test_without_a_draft_where_drafting_fails(tiny_checkpoint: Path) -> None:
+    loaded = checkpoint.load(tiny_checkpoint, "cpu")
+    request = request_of(loaded.tokenizer, "ACME 12")
+    calls: list[int] = []
+
+    def fail() -> Sequence[int]:
+        calls.append(1)
+        raise ValueError("a fault of the drafter")
+
+    engine = HrmTextEngine(loaded, kv_memory=64 << 20, drafting=lambda row: fail)
+    plain = HrmTextEngine(loaded, kv_memory=64 << 20, drafting=no_drafts)
+    assert ids(engine.complete([request])[0]) == ids(plain.complete([request])[0])
+    assert len(calls) == 1
+
+
+def test_two_depths_take_turns(tiny_checkpoint: Path, steps: list[list[Row]]) -> None:
+    engine = HrmTextEngine.load(tiny_checkpoint, device="cpu", kv_memory=64 << 20)
+    requests = requests_of(engine.tokenizer, 6)
+    deep = [dataclasses.replace(request, cycles=(3, 2)) for request in requests]
+    alone = HrmTextEngine.load(tiny_checkpoint, device="cpu", kv_memory=64 << 20, cycles="3x2").complete(
+        requests
+    )
+    expected = [ids(c) for pair in zip(engine.complete(requests), alone, strict=True) for c in pair]
+    mixed = [request for pair in zip(requests, deep, strict=True) for request in pair]
+    steps.clear()
+    assert [ids(c) for c in engine.complete(mixed)] == expected
+    assert {len({row.request.cycles for row in rows}) for rows in steps} == {1}
 
 
 def test_a_document_with_special_tokens_changes_nothing(engine: HrmTextEngine) -> None:
@@ -303,12 +399,11 @@ def test_a_request_that_nobody_wants_ends_at_the_next_step_and_leaves_the_others
     # set in the middle: at its fourth step at the latest
     lengths: list[int] = []
 
-    def third(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> int:
-        num_tokens = step(network, arena, rows, vocabulary)
+    def third(network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> Step:
         lengths.append(len(rows))
         if len(lengths) == 3:
             stop.set()
-        return num_tokens
+        return Step(network, arena, rows, vocabulary)
 
     instead(monkeypatch, third)
     unwanted = request_of(engine.tokenizer, "ACME " * 30, stop=stop)
@@ -358,9 +453,7 @@ def test_occupancy_says_who_runs_who_waits_and_how_full_the_cache_is(tiny_checkp
     is_asked.set()
     for future in futures:
         future.result()
-    # it answers before it counts who has left
-    while engine._is_running:
-        threading.Event().wait(0.01)
+    until_idle(engine)
     # two have room; no GPU
     full = Occupancy(num_running=2, num_waiting=1, num_places_taken=2 * places, num_places=2 * places)
     assert full in seen

@@ -13,8 +13,11 @@ from schemas.examples import Example
 from tests.cases import reference_engine
 from tests.cases.prompts import ids, logprobs, request_of, requests_of
 from tests.cases.reference_engine import Answer
+from tests.cases.reference_masked import is_greedy
 from workers.engine import checkpoint, step
-from workers.engine.cache import bytes_per_token
+from workers.engine import engine as loop
+from workers.engine.attention import Attention, Part
+from workers.engine.cache import Arena, bytes_per_token
 from workers.engine.checkpoint import Loaded
 from workers.engine.choice import CERTAIN
 from workers.engine.drafts import Drafter, Drafting, copying, no_drafts
@@ -22,7 +25,8 @@ from workers.engine.engine import HrmTextEngine
 from workers.engine.network import Network
 from workers.engine.padded import PaddedAttention
 from workers.engine.protocol import Completion, Request, Tokenizer
-from workers.engine.row import Row
+from workers.engine.row import Row, num_equal
+from workers.engine.step import Step
 from workers.settings import EMBEDDED_CHECKPOINT
 
 KV_MEMORY = 64 << 20
@@ -119,6 +123,81 @@ def test_attention_for_many_rows_at_once_changes_nothing(
     monkeypatch.setattr(step, "attending", lambda device: PaddedAttention)
     drafting = copying(loaded.tokenizer) if drafted else no_drafts
     check(HrmTextEngine(loaded, kv_memory=KV_MEMORY, drafting=drafting).complete(requests), answers)
+
+
+@pytest.mark.parametrize("num_tokens", [800, 20_000])
+def test_two_steps_at_once_change_nothing(
+    loaded: Loaded,
+    many: tuple[list[Request], list[Answer]],
+    monkeypatch: pytest.MonkeyPatch,
+    num_tokens: int,
+) -> None:
+    """What a GPU would do, on a CPU; the rows of one step draft and choose while the other is under way."""
+    requests, answers = many
+    under_way: list[Step] = []
+    numbers: list[int] = []
+    engine = HrmTextEngine(loaded, kv_memory=num_tokens * 8192, overlap=True)
+
+    class Watched(Step):
+        def __init__(self, network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> None:
+            super().__init__(network, arena, rows, vocabulary)
+            num_running = engine.occupancy().num_running
+            assert len(rows) <= (num_running + 1) // 2
+            assert not {id(row) for row in rows} & {id(row) for each in under_way for row in each._rows}
+            under_way.append(self)
+            if num_running > 1:
+                numbers.append(len(under_way))
+
+        def read(self, free_s: float = 0.0) -> int:
+            under_way.remove(self)
+            return super().read(free_s)
+
+    monkeypatch.setattr(loop, "Step", Watched)
+    check(engine.complete(requests), answers)
+    assert numbers.count(2) > 0.7 * len(numbers)
+    assert max(numbers) == 2
+
+
+def test_its_logits_are_those_of_transformers(loaded: Loaded) -> None:
+    """Of a prompt, in one forward: within 1e-4 in float32."""
+    requests = requests_of(loaded.tokenizer, 3)
+    network = Network(loaded.model)
+    for request in requests:
+        tokens = torch.tensor([list(request.prompt)])
+        arena = Arena(network.kv_shape, len(request.prompt), network.like)
+        part = Part(offset=0, place=0, num_cached=0, num_block=len(request.prompt), num_causal=0)
+        with torch.inference_mode():
+            wanted = loaded.model(tokens, token_type_ids=torch.ones_like(tokens)).logits[0]
+            for attention in (Attention([part], arena), PaddedAttention([part], arena)):
+                found = network.logits(network.hidden(tokens[0], attention.positions, attention))
+                torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_in_bfloat16_an_answer_is_the_same_or_a_near_tie(tiny_checkpoint: Path) -> None:
+    """As transformers is to itself in other batches: where two tokens are all but as likely, either may be written."""
+    loaded = checkpoint.load(tiny_checkpoint, "cpu", "bfloat16")
+    requests = requests_of(loaded.tokenizer)
+    completions = HrmTextEngine(loaded, kv_memory=KV_MEMORY).complete(requests)
+    answers = reference_engine.answers(loaded, requests)
+    for request, completion, answer in zip(requests, completions, answers, strict=True):
+        first = num_equal(ids(completion), [token for token, _ in answer])
+        if first < len(answer):
+            assert is_greedy(loaded, request, ids(completion)[: first + 1], tolerance=0.1)
+
+
+def test_no_weight_is_held_twice(loaded: Loaded) -> None:
+    network = Network(loaded.model)
+    fused = {
+        part.weight.untyped_storage().data_ptr()
+        for layer in (*network._low, *network._high)
+        for part in (layer.attention_in, layer.attention_out, layer.mlp_in, layer.mlp_out)
+    }
+    own = {
+        weight.untyped_storage().data_ptr()
+        for name, weight in loaded.model.named_parameters()
+        if "proj" in name
+    }
+    assert fused == own
 
 
 def gold_with_errors(requests: Sequence[Request], answers: Sequence[Answer], seed: int) -> Drafting:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from schemas import Example, ExtractionSchema, Inferred, SchemaSettings, Step
 from schemas.base import Schema
@@ -263,6 +263,20 @@ def climb(first: Answer, second: Answer, document: str = "Offer 5") -> tuple[Ext
     made, engine = extractor(by_step(engines, first, second), ladder=TWO_STEPS)
     engines.append(engine)
     return made.extract([document])[0], engine
+
+
+def test_a_step_may_ask_at_a_depth_of_its_own() -> None:
+    asked: list[tuple[int, int] | None] = []
+
+    def answer(request: Request) -> str:
+        asked.append(request.cycles)
+        return note(title="bad")
+
+    made, _ = extractor(answer, ladder=(Step(), Step(cycles="3x4")))
+    made.extract(["one"])
+    assert asked == [None, (3, 4)]
+    with pytest.raises(ValidationError, match="cycles"):
+        Step(cycles="deep")
 
 
 def test_the_next_step_is_asked_only_for_what_does_not_hold() -> None:
