@@ -71,6 +71,17 @@ def invoices(tokenizer: PlainTokenizer, count: int) -> list[Ask]:
     return list(islice((ask for ask in made() if ask), count))
 
 
+def alike(tokenizer: PlainTokenizer, count: int) -> list[Ask]:
+    """The same, all behind the examples of the bundled schema."""
+    prompter = Prompter(Registry.load().get("invoice"), tokenizer, MAX_POSITIONS, Envelope())
+    made = (
+        _ask(prompter, task.example.text, dump(task.example.record))
+        for task in Synthetic(recipe="invoice", seed=0).tasks("eval")
+        if len(task.example.record["line_items"]) >= _MANY_LINES
+    )
+    return list(islice((ask for ask in made if ask), count))
+
+
 def _ask(prompter: Prompter, text: str, answer: str | None = None) -> Ask | None:
     prompt = prompter.build(text, Step())
     if prompt is None:
