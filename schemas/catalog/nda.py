@@ -12,7 +12,7 @@ class Nda(ExtractionSchema):
     """A non-disclosure agreement: who keeps secrets from when, for how long and under which law."""
 
     # a small model overlooks the parties in a longer text, and where there are none takes others for them, unsurely
-    settings: ClassVar[SchemaSettings] = SchemaSettings(shots="nearest", window_tokens=1200, empty_below=0.3)
+    settings: ClassVar[SchemaSettings] = SchemaSettings(shots="nearest", window_tokens=1200, empty_below=0.4)
 
     effective_date: date | None = Field(description="the day the agreement takes effect")
     jurisdiction: str | None = Field(description="the state or country whose law governs it")
