@@ -1,7 +1,7 @@
 """What a genre is given to write: a title and facts with their labels, and the dice of its template."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
@@ -64,10 +64,21 @@ class Page:
         return [fact for fact in self.facts if not fact.is_plain and not fact.is_absent]
 
 
-def templates_of(split: Split, genres: Sequence[str], variants: int) -> tuple[str, ...]:
-    """The template ids of a split, as `form/12`: one in seven is for the eval split only."""
-    ids = (f"{genre}/{variant}" for genre in genres for variant in range(variants))
-    return tuple(each for each in ids if (zlib.crc32(each.encode()) % 7 == 0) == (split == "eval"))
+def templates_of(
+    split: Split, genres: Sequence[str], variants: int, layout_of: Callable[[str], Hashable] = str
+) -> tuple[str, ...]:
+    """The template ids of a split, as `form/12`: one in seven is for the eval split only.
+
+    Of these, one whose layout a template of the training split has too is in neither; by default every id is a
+    layout of its own.
+    """
+    ids = [f"{genre}/{variant}" for genre in genres for variant in range(variants)]
+    held_back = [each for each in ids if zlib.crc32(each.encode()) % 7 == 0]
+    train = [each for each in ids if each not in held_back]
+    if split == "train":
+        return tuple(train)
+    shown = set(map(layout_of, train))
+    return tuple(each for each in held_back if layout_of(each) not in shown)
 
 
 def broken(page: Page, fact: Fact) -> str:

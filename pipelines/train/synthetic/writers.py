@@ -1,7 +1,7 @@
 """Who writes documents: for one sample's schema, in any template of its family."""
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Hashable, Mapping
+from functools import cache, partial
 from random import Random
 from typing import Protocol
 
@@ -23,6 +23,8 @@ from schemas.forms import ObjectForm
 
 # of each genre; a template is a genre and what its dice fix
 VARIANTS = 40
+# the documents that tell layouts apart
+_NUM_PROBES = 6
 
 
 class Writer(Protocol):
@@ -43,9 +45,32 @@ class Writer(Protocol):
         ...
 
 
-@lru_cache
+def _layout_of(write: Callable[[str, Random], Written | None]) -> Callable[[str], Hashable]:
+    """A template's layout: what the same documents look like in it."""
+
+    def layout_of(template: str) -> Hashable:
+        probes = [write(template, Random(seed)) for seed in range(_NUM_PROBES)]
+        return tuple(written and written.text for written in probes)
+
+    return layout_of
+
+
+def _text(page: Page) -> str:
+    genre = page.template.partition("/")[0]
+    return (GENRES.get(genre) or BARE[genre])(page)
+
+
+def _probe(template: str, rng: Random) -> Written | None:
+    """A document of a random schema without tables: templates with a style for them may do all else alike."""
+    plan = draw_plan(rng, "train")
+    page, _ = fill(plan, Labels(plan, "probe"), template, rng)
+    page.facts = [fact for fact in page.facts if not fact.rows]
+    return page.sheet.finish(_text(page), {})
+
+
+@cache
 def _templates(split: Split, genres: tuple[str, ...]) -> tuple[str, ...]:
-    return templates_of(split, genres, VARIANTS)
+    return templates_of(split, genres, VARIANTS, _layout_of(_probe))
 
 
 class RandomWriter:
@@ -65,15 +90,14 @@ class RandomWriter:
     def write(self, template: str, rng: Random, *, room: int) -> Written | None:
         labels = Labels(self._plan, f"{template} {self._seed}")
         page, record = fill(self._plan, labels, template, rng)
-        genre = template.partition("/")[0]
-        text = (GENRES.get(genre) or BARE[genre])(page)
-        return page.sheet.finish(spoil(text, rng), record, upper=rng.random() < 0.06)
+        return page.sheet.finish(spoil(_text(page), rng), record, upper=rng.random() < 0.06)
 
 
 class DrillWriter:
     """A small schema: a few lines, each a label and its value, and with it a list or the rows of a table.
 
     Lines often stand in another order in every document; what is chosen among a few values often has no label.
+    Layouts are too few to hold one back: only schemas and values of the eval split are new.
     """
 
     def __init__(self, rng: Random, split: Split, shape: str) -> None:
@@ -82,7 +106,7 @@ class DrillWriter:
         self.name = f"drill of {shape}"
         self._shape = shape
         self.is_uniform = self._plan.is_opaque or rng.random() < 0.6
-        self.templates = _templates(split, ("drill",))
+        self.templates = templates_of(split, ("drill",), VARIANTS)
         self._seed = rng.random()
 
     def write(self, template: str, rng: Random, *, room: int) -> Written | None:
@@ -130,7 +154,9 @@ class CatalogWriter:
         self.form = schema_form(model)
         self.name = schema_name(model)
         self._genres = genres
-        self.templates = _templates(split, tuple(genres))
+        self.templates = templates_of(
+            split, tuple(genres), VARIANTS, _layout_of(partial(self.write, room=4_000))
+        )
 
     def write(self, template: str, rng: Random, *, room: int) -> Written | None:
         # how documents print is not what the schema expects at all times
@@ -145,7 +171,9 @@ class CatalogWriter:
 def _for_catalog(
     model: type[ExtractionSchema], genres: Mapping[str, CatalogGenre]
 ) -> Callable[[Random, Split], Writer]:
-    return lambda rng, split: CatalogWriter(model, genres, split)
+    # its templates take a while to tell apart
+    writer = cache(partial(CatalogWriter, model, genres))
+    return lambda rng, split: writer(split)
 
 
 WRITERS: Mapping[str, Callable[[Random, Split], Writer]] = {

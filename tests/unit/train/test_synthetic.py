@@ -16,12 +16,16 @@ from llguidance import LLMatcher, LLTokenizer
 
 from pipelines.train.synthetic import RECIPES, Recipe, Sample, preview, sample, samples
 from pipelines.train.synthetic.domains import HELD_BACK_NAMES
+from pipelines.train.synthetic.draw import Labels, draw_plan, fill
+from pipelines.train.synthetic.genres.registry import BARE, GENRES
 from pipelines.train.synthetic.made_up import made_up
-from pipelines.train.synthetic.page import Split
+from pipelines.train.synthetic.page import Split, templates_of
 from pipelines.train.synthetic.pools import company
 from pipelines.train.synthetic.samples import MAX_EXAMPLES
+from pipelines.train.synthetic.sheet import Written
 from pipelines.train.synthetic.things import skill, thing
 from pipelines.train.synthetic.words import WORDS
+from pipelines.train.synthetic.writers import WRITERS
 from schemas.candidates import candidates, is_offered
 from schemas.errors import ConversionError
 from schemas.examples import MIN_EXAMPLES
@@ -173,6 +177,46 @@ def test_splits_share_no_template() -> None:
     genres = {split: {template.partition("/")[0] for template in templates[split]} for split in SPLITS}
     assert len(genres["train"]) > 25
     assert len(genres["eval"]) > 20
+
+
+def look(kind: str, template: str) -> tuple[str, ...]:
+    """What the same documents look like in a template, tables apart."""
+
+    def document(rng: Random) -> Written | None:
+        if kind != "random":
+            return WRITERS[kind](rng, "train").write(template, rng, room=4_000)
+        plan = draw_plan(rng, "train")
+        page, record = fill(plan, Labels(plan, "the same"), template, rng)
+        page.facts = [fact for fact in page.facts if not fact.rows]
+        text = {**GENRES, **BARE}[template.partition("/")[0]](page)
+        return page.sheet.finish(text, record)
+
+    return tuple(written.text for seed in range(100, 108) if (written := document(Random(seed))))
+
+
+@pytest.mark.parametrize("kind", Recipe().shares)
+def test_splits_share_no_layout(kind: str) -> None:
+    templates = {
+        split: {each for seed in range(150) for each in WRITERS[kind](Random(seed), split).templates}
+        for split in SPLITS
+    }
+    train = {look(kind, template): template for template in templates["train"]}
+    twins = {template: train.get(look(kind, template)) for template in templates["eval"]}
+    assert len(twins) > 10
+    assert {template: twin for template, twin in twins.items() if twin} == {}
+    assert kind != "random" or {template.partition("/")[0] for template in train.values()} == {*GENRES, *BARE}
+
+
+def test_only_the_eval_split_is_without_templates_that_look_like_others() -> None:
+    train, held_back = (templates_of(split, ("form", "note"), 40) for split in SPLITS)
+    twins = {held_back[0]: train[5], held_back[3]: train[0], held_back[4]: held_back[2]}
+
+    def layout_of(template: str) -> str:
+        return twins.get(template, template)
+
+    assert templates_of("train", ("form", "note"), 40, layout_of) == train
+    left = templates_of("eval", ("form", "note"), 40, layout_of)
+    assert left == tuple(each for each in held_back if each not in (held_back[0], held_back[3]))
 
 
 def test_the_eval_split_asks_for_fields_and_matters_that_training_never_saw() -> None:
