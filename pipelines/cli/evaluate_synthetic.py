@@ -35,6 +35,8 @@ def measure_synthetic(
     columns = ("precision", "recall", "F1", "nulls right", "gold", "found", "right")
     out.print(f"synthetic documents: {kind}, checkpoint {runtime.checkpoint.name}")
     out.print(table(columns, [(*map(rounded, rates), *counts)]))
+    sure = made.calibration
+    out.print(f"mean confidence {rounded(sure.if_right)} if right, {rounded(sure.if_wrong)} if wrong")
     out.print(
         f"{number_of(made.num_documents, 'document')}, exact records {percent(made.exact_records)}, "
         f"{made.num_unfinished} answers without an end"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.evaluate.match import Judgement, Verdict
 from schemas.errors import ConfigurationError
 
 NUM_BINS = 10
@@ -20,6 +21,30 @@ class Bin:
     # means over the values; 0 if there are none
     confidence: float
     accuracy: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Confidence against correctness of the extracted values; None where there are none."""
+
+    # expected calibration error
+    error: float | None
+    # mean confidence of the values that are right, and of the others
+    if_right: float | None
+    if_wrong: float | None
+    bins: Sequence[Bin]
+
+    @classmethod
+    def of(cls, judged: Iterable[tuple[Judgement, float]]) -> "Calibration":
+        """Of the verdicts on extracted values, with the model's confidence in each."""
+        pairs = [(confidence, judgement.verdict is Verdict.RIGHT) for judgement, confidence in judged]
+        filled = bins(pairs)
+        return cls(
+            error=expected_error(filled),
+            if_right=_mean_or_none([confidence for confidence, is_right in pairs if is_right]),
+            if_wrong=_mean_or_none([confidence for confidence, is_right in pairs if not is_right]),
+            bins=filled,
+        )
 
 
 def bins(pairs: Iterable[tuple[float, bool]]) -> list[Bin]:
@@ -44,6 +69,10 @@ def expected_error(filled: Sequence[Bin]) -> float | None:
     total = sum(each.count for each in filled)
     gaps = (each.count * abs(each.confidence - each.accuracy) for each in filled if each.count)
     return sum(gaps) / total if total else None
+
+
+def _mean_or_none(values: Sequence[float]) -> float | None:
+    return _mean(values) if values else None
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -1,12 +1,12 @@
 """What an evaluation measured, as it is printed and stored."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from pipelines.evaluate.calibration import Bin, bins, expected_error
+from pipelines.evaluate.calibration import Calibration
 from pipelines.evaluate.match import Judgement, Verdict
 from pipelines.evaluate.metrics import Figures, field_figures, figures, is_exact, share
 from pipelines.evaluate.run import Evaluated, Scored
@@ -39,18 +39,6 @@ class Backing:
     grounded: float | None
     # of the copied and inferred values, the share that stands in an example of the prompt and not in its document
     leaked: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """Confidence against correctness of the extracted values; None where there are none."""
-
-    # expected calibration error
-    error: float | None
-    # mean confidence of the values that are right, and of the others
-    if_right: float | None
-    if_wrong: float | None
-    bins: Sequence[Bin]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +85,7 @@ def report(evaluated: Evaluated) -> Report:
         loose_exact_records=share(sum(is_exact(each.loose) for each in scored), len(scored)),
         states=States(**Counter(each.state for each in scored)),
         backing=_backing(evaluated.schema, scored),
-        calibration=_calibration(scored),
+        calibration=Calibration.of(pair for each in scored for pair in confidences(each)),
         speed=_speed(evaluated),
     )
 
@@ -110,25 +98,6 @@ def confidences(scored: Scored) -> Iterator[tuple[Judgement, float]]:
         # units are read from a sibling and have no confidence of their own
         if judgement.found is not None and judgement.path in by_path:
             yield judgement, by_path[judgement.path]
-
-
-def _calibration(scored: Sequence[Scored]) -> Calibration:
-    pairs = [
-        (confidence, judgement.verdict is Verdict.RIGHT)
-        for each in scored
-        for judgement, confidence in confidences(each)
-    ]
-    filled = bins(pairs)
-    return Calibration(
-        error=expected_error(filled),
-        if_right=_mean([confidence for confidence, is_right in pairs if is_right]),
-        if_wrong=_mean([confidence for confidence, is_right in pairs if not is_right]),
-        bins=filled,
-    )
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
 
 
 def _backing(schema: Schema, scored: Iterable[Scored]) -> Backing:

@@ -1,15 +1,17 @@
 """Synthetic documents of templates and schemas that training never shows, each with examples of its own."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 
+from pipelines.evaluate.calibration import Calibration
 from pipelines.evaluate.match import Judgement, judge
 from pipelines.evaluate.metrics import Figures, figures, is_exact, share
 from pipelines.evaluate.values import converted_object
 from pipelines.train.data import Synthetic, Task
 from schemas.errors import PromptError
+from schemas.forms import Path, leaves
 from workers.confidence import field_confidences
 from workers.doubt import doubted, emptied
 from workers.engine.protocol import Completion, Engine, Finish, Request
@@ -23,6 +25,8 @@ class Answered:
     task: Task
     completion: Completion
     judgements: tuple[Judgement, ...]
+    # of every value, by path
+    confidences: Mapping[Path, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,7 @@ class SyntheticReport:
     num_unfinished: int
     overall: Figures
     exact_records: float | None
+    calibration: Calibration
 
 
 def answer(
@@ -61,9 +66,7 @@ def answer(
             [_request(task, engine, envelope, is_shared=is_shared) for task in batch]
         )
         for task, completion in zip(batch, completions, strict=True):
-            yield Answered(
-                task=task, completion=completion, judgements=tuple(_judge(task, completion, empty_below))
-            )
+            yield _judged(task, completion, empty_below)
         on_answered(len(batch))
 
 
@@ -75,6 +78,12 @@ def synthetic_report(answered: Iterable[Answered]) -> SyntheticReport:
         num_unfinished=sum(each.completion.finish is not Finish.STOP for each in every),
         overall=figures(judgement for each in every for judgement in each.judgements),
         exact_records=share(sum(is_exact(each.judgements) for each in every), len(every)),
+        calibration=Calibration.of(
+            (judgement, each.confidences[judgement.path])
+            for each in every
+            for judgement in each.judgements
+            if judgement.found is not None and judgement.path in each.confidences
+        ),
     )
 
 
@@ -96,12 +105,18 @@ def _request(task: Task, engine: Engine, envelope: Envelope, *, is_shared: bool)
     )
 
 
-def _judge(task: Task, completion: Completion, empty_below: float) -> list[Judgement]:
-    form = task.schema.form
-    found = None
+def _judged(task: Task, completion: Completion, empty_below: float) -> Answered:
+    form, found, confidences = task.schema.form, None, {}
     if completion.finish is Finish.STOP:
         record = json.loads(completion.text)
         sure = field_confidences(record, completion.tokens)
-        record = emptied(form, record, doubted(form, record, sure.__getitem__, empty_below))
-        found = converted_object(form, record)
-    return judge(form, converted_object(form, task.example.record), found)
+        unsure = doubted(form, record, sure.__getitem__, empty_below)
+        left = emptied(form, record, unsure)
+        # those of a list are numbered anew
+        kept = [path for path, leaf, _ in leaves(form, record) if not (leaf.is_item and path in unsure)]
+        confidences = {
+            path: sure[written] for (path, *_), written in zip(leaves(form, left), kept, strict=True)
+        }
+        found = converted_object(form, left)
+    judgements = judge(form, converted_object(form, task.example.record), found)
+    return Answered(task=task, completion=completion, judgements=tuple(judgements), confidences=confidences)

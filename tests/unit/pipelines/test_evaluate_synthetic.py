@@ -1,6 +1,7 @@
 """Synthetic documents are judged by their own records."""
 
 import json
+import math
 from dataclasses import replace
 from itertools import islice
 
@@ -74,6 +75,28 @@ def test_optional_values_that_are_unsure_are_left_empty() -> None:
     assert 0 < num_kept < num_all
     assert recall(1.0) == num_kept / num_all
     assert recall(0.0) == 1.0
+
+
+def test_how_sure_it_was_is_told_of_right_and_of_wrong_values() -> None:
+    """The first skill is so unsure that it is left out, the last somewhat; behind one left out the others move up."""
+    task = next(task for task in tasks("job_posting") if len(task.example.record["skills"]) > 2)
+    record = dict(task.example.record)
+    *_, last = record["skills"] = [*record["skills"], "Somersaults"]
+    written = dump(record)
+    logprobs = [0.0] * len(written)
+    logprobs[written.index(dump(record["skills"][0]))] = -3.0
+    logprobs[written.index(dump(last))] = -1.0
+    engine = ScriptedEngine(lambda request: Scripted(written, logprobs=logprobs), max_positions=40_000)
+    (answered,) = (
+        each
+        for each in answer(engine, Envelope(), recipe="job_posting", number=NUMBER, empty_below=0.2)
+        if each.task.example == task.example
+    )
+    number = len(record["skills"]) - 2
+    assert answered.confidences["skills", number] == pytest.approx(math.exp(-1))
+    assert ("skills", number + 1) not in answered.confidences
+    sure = synthetic_report([answered]).calibration
+    assert (sure.if_right, sure.if_wrong) == (1.0, pytest.approx(math.exp(-1)))
 
 
 def test_an_answer_without_an_end_is_wrong() -> None:
