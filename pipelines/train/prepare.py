@@ -26,6 +26,8 @@ RECIPE = "recipe.json"
 START = "start"
 # synthetic samples whose texts a tokenizer is trained on
 _TOKENIZER_SAMPLES = 2000
+# synthetic documents that are tried for each held-out one, for they have no end
+_TRIES = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +40,30 @@ class Data:
     envelope: Envelope
 
     def held_out(self, limit: int) -> list[tuple[Task, Sample]]:
-        """The held-out samples: of each schema's labels, and of the synthetic documents, so many."""
+        """The held-out samples: of each schema's labels, and of the synthetic documents, so many.
+
+        Raises:
+            ConfigurationError: of one of them none fits.
+        """
         maker = self.maker
-        sources = [
-            held_out_tasks(each, self.tokenizer, maker.max_tokens, self.envelope) for each in self.labels
-        ]
+        found: list[tuple[Task, Sample]] = []
+        for each in self.labels:
+            tasks = held_out_tasks(each, self.tokenizer, maker.max_tokens, self.envelope)
+            found += self._fitting(f"labels of {each.schema.name}", tasks, limit)
         if maker.share:
-            sources.append(maker.synthetic.tasks("eval"))
-        return [
-            pair
-            for tasks in sources
-            for pair in islice(encoded(tasks, self.tokenizer, maker.max_tokens, self.envelope), limit)
-        ]
+            tasks = islice(maker.synthetic.tasks("eval"), _TRIES * limit)
+            found += self._fitting("synthetic documents", tasks, limit)
+        return found
+
+    def _fitting(self, of: str, tasks: Iterator[Task], limit: int) -> list[tuple[Task, Sample]]:
+        max_tokens = self.maker.max_tokens
+        found = list(islice(encoded(tasks, self.tokenizer, max_tokens, self.envelope), limit))
+        if not found:
+            raise ConfigurationError(
+                f"None of the held-out {of} fits {max_tokens} tokens with its examples and its answer.",
+                hint="Raise --max-tokens or the schema's max_answer_tokens, or use a model with more positions.",
+            )
+        return found
 
 
 def make_data(recipe: Recipe, labels: Sequence[Labels], tokenizer_file: Path, envelope: Envelope) -> Data:
