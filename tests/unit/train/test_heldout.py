@@ -19,7 +19,9 @@ def test_synthetic_documents_that_do_not_fit_are_not_looked_for_without_end(
 ) -> None:
     short = recipe(data=(), synthetic=1, max_tokens=64)
     data = make_data(short, [], tokenizer_file, Envelope())
-    with pytest.raises(ConfigurationError, match=r"held-out synthetic documents fits 64 tokens.*--max-tokens"):
+    with pytest.raises(
+        ConfigurationError, match=r"held-out synthetic documents fits 64 tokens.*--max-tokens"
+    ):
         data.held_out(2)
 
 
