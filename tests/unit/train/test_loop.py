@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, HrmTextForCausalLM
 from pipelines.train.batches import collate
 from pipelines.train.data import Maker, Sample, held_out_tasks
 from pipelines.train.heldout import HeldOut
+from pipelines.train.journal import Bar, StepLine
 from pipelines.train.labels import Labels
 from pipelines.train.model import make_model
 from pipelines.train.objective import score
@@ -243,3 +244,22 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_a_state_is_saved(
     with pytest.raises(ConfigurationError, match="The loss of step 1 is nan"):
         run.train(resume=False)
     assert not list(run.states.glob("state-*"))
+
+
+@pytest.mark.parametrize(("read_s", "told"), [(0.0, list(range(1, 13))), (1e9, [4, 5, 8, 10, 12])])
+def test_slow_steps_are_told_one_by_one(
+    tmp_path: Path,
+    make_run: Callable[..., Run],
+    monkeypatch: pytest.MonkeyPatch,
+    read_s: float,
+    told: list[int],
+) -> None:
+    steps: list[int] = []
+
+    def show(self: Bar, share: float, line: StepLine) -> None:
+        steps.append(line.step)
+
+    monkeypatch.setattr("pipelines.train.loop._READ_S", read_s)
+    monkeypatch.setattr(Bar, "show", show)
+    assert make_run(tmp_path / "out").train(resume=False)
+    assert steps == told
