@@ -88,23 +88,30 @@ def measure(
 
     Example: gleaner eval receipt labels.jsonl --limit 100
     """
-    runtime = _runtime(model, cycles)
+    of_labels = {
+        "LABELS": labels,
+        "--limit": limit,
+        "--samples": samples,
+        "--examples": examples,
+        "--shots": shots,
+        "--window-tokens": window_tokens,
+        "--plots": plots,
+        "--out": out_file,
+    }
+    of_models = {
+        "--model": model,
+        "--cycles": cycles,
+        "--examples-cache": examples_cache,
+        "--empty-below": empty_below,
+    }
     if history:
-        _show_history(runtime, schema, as_json=as_json)
+        _refuse("--history", of_labels | of_models | {"--synthetic": synthetic}, allowed="--json is")
+        _show_history(get_runtime(), schema, as_json=as_json)
         return
+    runtime = _runtime(model, cycles)
     if synthetic:
-        _refuse_with_synthetic(
-            {
-                "LABELS": labels,
-                "--limit": limit,
-                "--samples": samples,
-                "--examples": examples,
-                "--shots": shots,
-                "--window-tokens": window_tokens,
-                "--plots": plots,
-                "--out": out_file,
-            }
-        )
+        # they come with labels and examples, and each is one prompt
+        _refuse("--synthetic", of_labels, allowed=f"{', '.join(of_models)} and --json are")
         measure_synthetic(
             runtime,
             schema,
@@ -139,13 +146,13 @@ def measure(
         out.print(f"evaluation {evaluation_id} is stored; compare with `gleaner eval --history {schema}`")
 
 
-def _refuse_with_synthetic(options: Mapping[str, object]) -> None:
-    """Synthetic documents come with labels and examples, and each is one prompt."""
+def _refuse(option: str, options: Mapping[str, object], *, allowed: str) -> None:
+    """Refuse what cannot be given with an option."""
     given = [f"{name} {value}" for name, value in options.items() if value is not None]
     if given:
         raise ConfigurationError(
-            f"--synthetic does not go with {', '.join(given)}.",
-            hint="Leave one of them out; --model, --cycles, --examples-cache, --empty-below and --json are allowed.",
+            f"{option} does not go with {', '.join(given)}.",
+            hint=f"Leave one of them out; {allowed} allowed.",
         )
 
 

@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,7 +38,8 @@ def train(
         list[str] | None, typer.Option(help='SCHEMA=FILE with lines of {"text", "gold"}; repeatable.')
     ] = None,
     from_db: Annotated[
-        list[str] | None, typer.Option(help="Schema whose stored records are labels; repeatable.")
+        list[str] | None,
+        typer.Option(help="Schema whose records are labels, of documents that are done; repeatable."),
     ] = None,
     synthetic: Annotated[
         float | None, typer.Option(help="Share of samples that are synthetic, 0 to 1.")
@@ -49,7 +51,9 @@ def train(
         ),
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the optimizer.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the labels, instead of --steps.")] = None,
+    epochs: Annotated[
+        float | None, typer.Option(help="Passes over the labels, instead of --steps; default 3.")
+    ] = None,
     tokens_per_batch: Annotated[int | None, typer.Option(help="With padding; default 8192.")] = None,
     accumulate: Annotated[int | None, typer.Option(help="Batches per step; default 1.")] = None,
     max_tokens: Annotated[
@@ -96,7 +100,7 @@ def train(
 ) -> None:
     """Train a checkpoint: fine-tune one for your schemas, or make a small one from scratch.
 
-    Example: gleaner train --base sapientinc/HRM-Text-1B --data receipt=labels.jsonl --epochs 3 --out receipts-1b
+    Example: gleaner train --base sapientinc/HRM-Text-1B --data receipt=labels.jsonl --out receipts-1b
 
     Ctrl-C and SIGTERM stop after the step in hand; `--resume` goes on as if nothing had been.
     """
@@ -133,14 +137,16 @@ def train(
         raise ConfigurationError("There is no --out.", hint="Name the directory of the new checkpoint.")
     recipe = _resumed(out_dir, given) if resume else make_recipe(**given)
     # imported here, so that --help and --preview start without torch
+    from pipelines.train.prepare import STATES, require_sources
     from pipelines.train.ranks import rank_here, size_here
     from pipelines.train.run import Run
 
+    require_sources(recipe)
     is_first = rank_here() == 0
     console = err if is_first else Console(quiet=True)
     run = Run(
         recipe=recipe,
-        labels=list(_labels(recipe)),
+        labels=list(_labels(recipe, out_dir / STATES if resume else None)),
         envelope=_envelope(recipe),
         out=out_dir,
         console=console,
@@ -188,29 +194,36 @@ def _envelope(recipe: Recipe) -> Envelope:
     return Envelope(conditions=get_settings().condition_tokens)
 
 
-def _labels(recipe: Recipe) -> Iterator["Labels"]:
+def _labels(recipe: Recipe, begun: Path | None = None) -> Iterator["Labels"]:
+    """Those of each schema; a run that was begun in a directory has what the database held then."""
     if not (recipe.data or recipe.from_db):
         return
-    from pipelines.train.labels import make_labels, read_file
+    from pipelines.train.labels import make_labels, read_file, read_stored
     from schemas.registry import Registry
     from workers.settings import get_settings
 
     registry = Registry.load(get_settings().schemas)
-    for name, file in recipe.data:
-        with err.status(f"grounding {file}"):
-            yield make_labels(registry.get(name), read_file(Path(file)))
-    for name in recipe.from_db:
-        # imported here: they need SQLAlchemy
-        from pipelines.train.stored import read_store
-        from workers.runtime import get_runtime
+    for name in dict.fromkeys((*(name for name, _ in recipe.data), *recipe.from_db)):
+        files = [Path(file) for each, file in recipe.data if each == name]
+        stored: Iterable[tuple[str, Any]] = ()
+        if name in recipe.from_db:
+            stored = read_stored(begun, name) if begun else _read_store(name)
+        with err.status(f"grounding labels of {name}"):
+            yield make_labels(registry.get(name), chain.from_iterable(map(read_file, files)), stored)
 
-        yield make_labels(registry.get(name), read_store(get_runtime().store, name))
+
+def _read_store(name: str) -> Iterable[tuple[str, Any]]:
+    # imported here: they need SQLAlchemy
+    from pipelines.train.stored import read_store
+    from workers.runtime import get_runtime
+
+    return read_store(get_runtime().store, name)
 
 
 def _preview(given: dict[str, Any], count: int) -> None:
     """Print samples; what is not given is a small model from scratch on synthetic documents."""
     from pipelines.train.model import copy_tokenizer, make_tokenizer
-    from pipelines.train.prepare import make_data, tokenizer_texts
+    from pipelines.train.prepare import make_data, require_sources, tokenizer_texts
     from pipelines.train.preview import preview
 
     if "base" not in given:
@@ -220,6 +233,7 @@ def _preview(given: dict[str, Any], count: int) -> None:
     if not given.keys() & {"steps", "epochs"}:
         given["steps"] = 1
     recipe = make_recipe(**given)
+    require_sources(recipe)
     labels = list(_labels(recipe))
     with tempfile.TemporaryDirectory() as name:
         if recipe.architecture:

@@ -145,7 +145,8 @@ def worker(
         require_broker(get_settings(), "worker", "`gleaner run` works without one")
         given = {"--model": model, "--concurrency": concurrency, "--kv-memory": kv_memory}
         arguments = [str(part) for pair in given.items() if pair[1] is not None for part in pair]
-        command = [sys.executable, "-m", "pipelines.cli", "worker", *arguments]
+        # -P: nothing is imported from where we are, as by the command itself
+        command = [sys.executable, "-P", "-m", "pipelines.cli", "worker", *arguments]
         port = metrics_port or get_settings().metrics_port
         raise typer.Exit(fleet.Fleet(fleet.devices(devices), command, metrics_port=port).run())
     runtime = _runtime(

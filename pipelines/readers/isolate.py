@@ -90,7 +90,8 @@ class _Child:
         path = os.pathsep.join(os.path.abspath(part) for part in sys.path)  # noqa: PTH100  "" is where we are
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         self._process = subprocess.Popen(
-            [sys.executable, "-B", "-m", "pipelines.readers.child"],
+            # -P: nothing is imported from where we are, which may hold folders of any names
+            [sys.executable, "-B", "-P", "-m", "pipelines.readers.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment | {"PYTHONPATH": path},

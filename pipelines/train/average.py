@@ -6,6 +6,7 @@ Wortsman et al., 2022). Which weight each gets is to be chosen by `gleaner eval`
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -40,9 +41,9 @@ def average(parts: Mapping[str, float], directory: Path) -> None:
         _require_alike(first, other)
         for name, weight in _load(other).state_dict().items():
             mean[name] += weight * (parts[other] / total)
-    save_checkpoint(model, mean, resolve(first), directory)
     shares = {part: weight / total for part, weight in parts.items()}
-    write_derived_card(directory, _table(shares))
+    card = partial(write_derived_card, name=directory.resolve().name, body=_table(shares))
+    save_checkpoint(model, mean, resolve(first), directory, card)
 
 
 def _load(path: str) -> HrmTextForCausalLM:

@@ -18,6 +18,7 @@ _SAID = frozenset({"base", "architecture", "data", "from_db", "synthetic", "synt
 
 def write_card(
     directory: Path,
+    name: str,
     recipe: Recipe,
     labels: Sequence[Labels],
     counts: Counts,
@@ -25,26 +26,22 @@ def write_card(
     num_parameters: int,
     device: str,
 ) -> None:
-    """Write README.md beside the weights."""
+    """Write README.md beside the weights of a checkpoint that will have a name."""
     sections = (
         _front(recipe.base),
-        _opening(directory, recipe, labels, num_parameters),
+        _opening(directory, name, recipe, labels, num_parameters),
         _data(recipe, labels, counts),
-        _figures(recipe, counts, device),
+        _figures(counts, device),
         _recipe(recipe),
     )
     text = "\n\n".join("\n".join(section) for section in sections)
     (directory / "README.md").write_text(text + "\n", encoding="utf-8")
 
 
-def write_derived_card(directory: Path, body: Iterable[str]) -> None:
+def write_derived_card(directory: Path, name: str, body: Iterable[str]) -> None:
     """Write README.md beside weights that were made of others without training; `body` says of which."""
-    lines = (*_front(), "", _title(directory), "", *body, "", _digest(directory))
+    lines = (*_front(), "", f"# {name}", "", *body, "", _digest(directory))
     (directory / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _title(directory: Path) -> str:
-    return f"# {directory.resolve().name}"
 
 
 def _digest(directory: Path) -> str:
@@ -62,20 +59,22 @@ def _front(base: str | None = None) -> Iterator[str]:
     yield "---"
 
 
-def _opening(directory: Path, recipe: Recipe, labels: Sequence[Labels], num_parameters: int) -> Iterator[str]:
+def _opening(
+    directory: Path, name: str, recipe: Recipe, labels: Sequence[Labels], num_parameters: int
+) -> Iterator[str]:
     if recipe.base:
         origin = f"fine-tuned from `{Path(recipe.base).name if Path(recipe.base).exists() else recipe.base}`"
     else:
         shape = recipe.architecture.model_dump(exclude_none=True) if recipe.architecture else {}
-        origin = f"trained from scratch ({', '.join(f'{name} {value}' for name, value in shape.items())})"
-    yield _title(directory)
+        origin = f"trained from scratch ({', '.join(f'{field} {value}' for field, value in shape.items())})"
+    yield f"# {name}"
     yield ""
     yield f"HRM-Text with {num_parameters:,} parameters for extraction with Gleaner, {origin}."
     yield _digest(directory)
     yield ""
     yield "```"
     schema = labels[0].schema.name if labels else "receipt"
-    yield f"gleaner run {schema} scans/*.pdf --model {directory.resolve().name}"
+    yield f"gleaner run {schema} scans/*.pdf --model {name}"
     yield "```"
     yield ""
     yield "It is a PrefixLM: with transformers alone, pass `token_type_ids` of 1 for every token of the prompt."
@@ -95,11 +94,11 @@ def _data(recipe: Recipe, labels: Sequence[Labels], counts: Counts) -> Iterator[
             yield f"  - left out for `{reason}`: {count}"
     yield (
         f"- {counts.num_samples:,} samples of {counts.num_tokens:,} tokens, of which {counts.num_answer_tokens:,} "
-        f"of answers; {counts.num_dropped:,} samples were too long."
+        f"of answers. They were taken from pools of samples in which {counts.num_dropped:,} others were too long."
     )
 
 
-def _figures(recipe: Recipe, counts: Counts, device: str) -> Iterator[str]:
+def _figures(counts: Counts, device: str) -> Iterator[str]:
     yield "## Figures"
     yield ""
     if best := counts.best:
@@ -107,7 +106,7 @@ def _figures(recipe: Recipe, counts: Counts, device: str) -> Iterator[str]:
         yield ""
         yield "| loss per answer token | answer tokens right, teacher-forced | answers exactly right |"
         yield "|---|---|---|"
-        exact = "not measured" if best.exact is None else f"{best.exact:.1%} of {recipe.extract}"
+        exact = "not measured" if best.exact is None else f"{best.exact:.1%} of {best.num_extracted}"
         yield f"| {best.loss:.4f} | {best.accuracy:.2%} | {exact} |"
         yield ""
     yield (

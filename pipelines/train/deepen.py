@@ -4,6 +4,7 @@ It computes what the checkpoint did: a new layer stands behind the old ones and 
 until training makes it ("Net2Net", Chen et al., 2016).
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -43,12 +44,12 @@ def deepen(base: str, layers_per_stack: int, directory: Path) -> None:
     for name, weight in deeper.state_dict().items():
         if name not in weights:
             weights[name] = torch.zeros_like(weight) if name.endswith(_OUTPUTS) else weight
-    save_checkpoint(deeper, weights, resolve(base), directory)
     body = (
         f"HRM-Text for extraction with Gleaner: `{Path(base).name}` with {layers_per_stack} layers a stack instead of",
         f"{before}. The new ones do nothing yet. Digest of what it was made from: `{digest(base)}`.",
     )
-    write_derived_card(directory, body)
+    card = partial(write_derived_card, name=directory.resolve().name, body=body)
+    save_checkpoint(deeper, weights, resolve(base), directory, card)
 
 
 def _deeper(config: HrmTextConfig, layers_per_stack: int) -> HrmTextForCausalLM:

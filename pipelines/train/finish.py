@@ -1,6 +1,7 @@
 """The end of a run: the best weights in bfloat16 as a checkpoint."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -11,20 +12,29 @@ from pipelines.train.model import TOKENIZER_FILES
 from schemas.errors import ConfigurationError
 
 
+def is_checkpoint(directory: Path) -> bool:
+    """Whether a directory holds a checkpoint, which is whole then and has its card."""
+    return (directory / "config.json").exists()
+
+
 def require_free(directory: Path) -> None:
     """Refuse a directory that holds a checkpoint.
 
     Raises:
         ConfigurationError: it holds one.
     """
-    if (directory / "config.json").exists():
+    if is_checkpoint(directory):
         raise ConfigurationError(f"{directory} holds a checkpoint already.", hint="Name another --out.")
 
 
 def save_checkpoint(
-    model: HrmTextForCausalLM, weights: dict[str, torch.Tensor], start: Path, out: Path
+    model: HrmTextForCausalLM,
+    weights: dict[str, torch.Tensor],
+    start: Path,
+    out: Path,
+    write_card: Callable[[Path], None],
 ) -> None:
-    """Write a checkpoint of these weights, with the tokenizer of the start, into `out`."""
+    """Write a checkpoint of these weights, with the tokenizer of the start and its card, into `out`."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name in weights:
@@ -36,6 +46,7 @@ def save_checkpoint(
     for name in TOKENIZER_FILES:
         if (start / name).exists():
             shutil.copyfile(start / name, aside / name)
+    write_card(aside)
     # the config last: a directory without one is no checkpoint
     for file in sorted(aside.iterdir(), key=lambda file: file.name == "config.json"):
         # weights are written for their owner alone

@@ -22,6 +22,7 @@ class Figures:
     accuracy: float
     # of the documents extracted, the share whose answer was exactly right
     exact: float | None = None
+    num_extracted: int = 0
 
 
 class HeldOut:
@@ -52,7 +53,12 @@ class HeldOut:
         num_tokens = sum(each.num_tokens for each in scores)
         loss = torch.stack([each.loss for each in scores]).double().sum().item()
         num_right = torch.stack([each.num_right for each in scores]).sum().item()
-        return Figures(loss=loss / num_tokens, accuracy=num_right / num_tokens, exact=exact)
+        return Figures(
+            loss=loss / num_tokens,
+            accuracy=num_right / num_tokens,
+            exact=exact,
+            num_extracted=len(self._extracted),
+        )
 
     def _exact(self, model: HrmTextForCausalLM) -> float:
         # imported here: it needs llguidance, which training does not

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,6 +21,8 @@ from rich.progress import (
 
 # between lines where there is no terminal to draw a bar on
 _QUIET_S = 30.0
+# the time left is guessed from the speed in this time: steps are slow on a CPU, and some are for measuring
+_SPEED_S = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +79,11 @@ class Bar:
         self._progress.update(self._task, completed=share, description=text)
         if not self._console.is_terminal and time.monotonic() - self._printed_s > _QUIET_S:
             self._printed_s = time.monotonic()
-            self.say(f"{text}  {share:.1%}  {line.seconds:.0f} s")
+            self.say(f"{text}  {share:.1%}  {line.seconds:.0f} s{self._eta()}")
+
+    def _eta(self) -> str:
+        left_s = self._progress.tasks[self._task].time_remaining
+        return "" if left_s is None else f"  ETA {timedelta(seconds=round(left_s))}"
 
     def say(self, text: str) -> None:
         self._progress.console.print(text, soft_wrap=True)
@@ -93,7 +100,9 @@ def show_bar(console: Console) -> Iterator[Bar]:
         TextColumn("ETA"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(
+        *columns, console=console, disable=not console.is_terminal, speed_estimate_period=_SPEED_S
+    ) as progress:
         yield Bar(console, progress)
 
 

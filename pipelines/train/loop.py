@@ -17,8 +17,9 @@ from pipelines.train.state import Best, Counts, save_best, save_state
 from pipelines.train.trainer import Step, Trainer
 from schemas.errors import ConfigurationError
 
-# steps between readings of the loss, for which the host waits for the device
+# steps between readings of the loss, for which the host waits for the device, and the longest time between them
 _READ_EVERY = 10
+_READ_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,7 @@ class Loop:
         counts.num_tokens += step.num_tokens
         counts.num_answer_tokens += step.num_answer_tokens
         self._unread.append(_Unread(number=counts.step, step=step))
-        if len(self._unread) == _READ_EVERY:
+        if len(self._unread) == _READ_EVERY or time.monotonic() - self._read_s > _READ_S:
             self._read()
         if counts.step % recipe.evaluate_every == 0:
             self._evaluate()

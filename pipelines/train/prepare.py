@@ -1,9 +1,11 @@
 """From a recipe to everything that a run works with."""
 
+import fcntl
 import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from math import ceil
@@ -11,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.train.data import Maker, Sample, Synthetic, Task, encoded, held_out_tasks, make_lesson
-from pipelines.train.labels import Labels
+from pipelines.train.labels import Labels, keep_stored
 from pipelines.train.recipe import Recipe
-from schemas.errors import ConfigurationError
+from schemas.errors import CheckpointError, ConfigurationError
 from schemas.examples import Example
 from schemas.wire import dump
 from workers.engine.identity import read_config, resolve
@@ -24,8 +26,11 @@ STATES = "training"
 RECIPE = "recipe.json"
 # the tokenizer
 START = "start"
+_LOCK = "lock"
 # synthetic samples whose texts a tokenizer is trained on
 _TOKENIZER_SAMPLES = 2000
+# synthetic documents that are tried for each held-out one, for they have no end
+_TRIES = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +43,30 @@ class Data:
     envelope: Envelope
 
     def held_out(self, limit: int) -> list[tuple[Task, Sample]]:
-        """The held-out samples: of each schema's labels, and of the synthetic documents, so many."""
+        """The held-out samples: of each schema's labels, and of the synthetic documents, so many.
+
+        Raises:
+            ConfigurationError: of one of them none fits.
+        """
         maker = self.maker
-        sources = [
-            held_out_tasks(each, self.tokenizer, maker.max_tokens, self.envelope) for each in self.labels
-        ]
+        found: list[tuple[Task, Sample]] = []
+        for each in self.labels:
+            tasks = held_out_tasks(each, self.tokenizer, maker.max_tokens, self.envelope)
+            found += self._fitting(f"labels of {each.schema.name}", tasks, limit)
         if maker.share:
-            sources.append(maker.synthetic.tasks("eval"))
-        return [
-            pair
-            for tasks in sources
-            for pair in islice(encoded(tasks, self.tokenizer, maker.max_tokens, self.envelope), limit)
-        ]
+            tasks = islice(maker.synthetic.tasks("eval"), _TRIES * limit)
+            found += self._fitting("synthetic documents", tasks, limit)
+        return found
+
+    def _fitting(self, of: str, tasks: Iterator[Task], limit: int) -> list[tuple[Task, Sample]]:
+        max_tokens = self.maker.max_tokens
+        found = list(islice(encoded(tasks, self.tokenizer, max_tokens, self.envelope), limit))
+        if not found:
+            raise ConfigurationError(
+                f"None of the held-out {of} fits {max_tokens} tokens with its examples and its answer.",
+                hint="Raise --max-tokens or the schema's max_answer_tokens, or use a model with more positions.",
+            )
+        return found
 
 
 def make_data(recipe: Recipe, labels: Sequence[Labels], tokenizer_file: Path, envelope: Envelope) -> Data:
@@ -102,30 +119,86 @@ def _texts(examples: Sequence[Example]) -> Iterator[str]:
     return chain.from_iterable((f"Text:\n{e.text}\nJSON:", f" {dump(e.record)}\n\n") for e in examples)
 
 
+def require_sources(recipe: Recipe) -> None:
+    """Refuse a recipe whose base or synthetic documents are not there.
+
+    Raises:
+        CheckpointError: the base is no HRM-Text checkpoint.
+        ConfigurationError: there is no such synthetic recipe.
+    """
+    if recipe.synthetic:
+        synthetic_of(recipe).require_recipe()
+    if recipe.base:
+        try:
+            read_config(resolve(recipe.base))
+        except CheckpointError as exc:
+            raise CheckpointError(
+                exc.message,
+                hint="Give --base the directory or the hub name of an HRM-Text, as sapientinc/HRM-Text-1B.",
+            ) from exc
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Keep every other process out of the directory of a run.
+
+    Raises:
+        ConfigurationError: another one is there, or it cannot be written there.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = (directory / _LOCK).open("w")
+    except OSError as exc:
+        raise _unwritable(directory, exc) from exc
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise ConfigurationError(
+                f"Another process is training in {directory.parent}.",
+                hint="Let it end or stop it, or name another --out.",
+            ) from exc
+        yield
+
+
 def begin(directory: Path, recipe: Recipe, labels: Sequence[Labels]) -> None:
     """Note what a run is made of, and which labels were left out; one that saved no state is begun anew.
 
     Raises:
-        ConfigurationError: another run is there, it cannot be written there, or the recipe names no synthetic one.
+        ConfigurationError: another run is there, or it cannot be written there.
     """
-    if recipe.synthetic:
-        synthetic_of(recipe).require_recipe()
     if any(directory.glob("state-*")):
         raise ConfigurationError(
             f"{directory.parent} holds a training run.", hint="Go on with --resume, or name another --out."
         )
-    shutil.rmtree(directory, ignore_errors=True)
     try:
+        _clear(directory)
         (directory / START).mkdir(parents=True)
     except OSError as exc:
-        raise ConfigurationError(
-            f"{directory.parent} cannot be written: {exc.strerror}.", hint="Name another --out."
-        ) from exc
+        raise _unwritable(directory, exc) from exc
     left_out = (fault for each in labels for fault in each.left_out)
     lines = "".join(json.dumps(vars(fault), ensure_ascii=False) + "\n" for fault in left_out)
     (directory / "left_out.jsonl").write_text(lines, encoding="utf-8")
+    for each in labels:
+        if each.schema.name in recipe.from_db:
+            keep_stored(directory, each)
     note = {"recipe": recipe.model_dump(mode="json"), "data": data_digest(recipe, labels)}
     (directory / RECIPE).write_text(json.dumps(note, indent=2) + "\n")
+
+
+def _clear(directory: Path) -> None:
+    """Remove what a run without a state left, but for the lock, which this one holds."""
+    for each in directory.glob("*"):
+        if each.is_dir():
+            shutil.rmtree(each)
+        elif each.name != _LOCK:
+            each.unlink()
+
+
+def _unwritable(directory: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"{directory.parent} cannot be written: {error.strerror}.", hint="Name another --out."
+    )
 
 
 def read_recipe(directory: Path) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from schemas.errors import ConfigurationError
 
 # what a model without any knowledge needs otherwise than a trained one
 FROM_SCRATCH = {"lr": 1e-3, "warmup": 0.02}
+# of labels, if neither steps nor epochs are given
+_EPOCHS = 3
 
 
 class _Strict(BaseModel):
@@ -102,7 +104,11 @@ class Recipe(_Strict):
             raise ValueError("give --data, --from-db or --synthetic")
         if self.synthetic < 1 and not (self.data or self.from_db):
             raise ValueError("with --synthetic below 1 give --data or --from-db for the rest")
-        if (self.steps is None) == (self.epochs is None):
+        if self.synthetic_recipe != "default" and not self.synthetic:
+            raise ValueError("with --synthetic-recipe give --synthetic, the share of synthetic samples")
+        if self.steps is None and self.epochs is None:
+            raise ValueError("synthetic data has no end: give --steps")
+        if self.steps and self.epochs:
             raise ValueError("give --steps or --epochs, one of them")
         if self.epochs and self.synthetic == 1:
             raise ValueError("synthetic data has no end: give --steps instead of --epochs")
@@ -115,7 +121,10 @@ def make_recipe(**given: Any) -> Recipe:
     Raises:
         ConfigurationError: something cannot be, or contradicts something else.
     """
-    defaults = FROM_SCRATCH if given.get("architecture") else {}
+    defaults: dict[str, Any] = FROM_SCRATCH if given.get("architecture") else {}
+    has_labels = (given.get("data") or given.get("from_db")) and given.get("synthetic", 0) != 1
+    if has_labels and given.get("steps") is None and given.get("epochs") is None:
+        given["epochs"] = _EPOCHS
     try:
         return Recipe(**{**defaults, **given})
     except ValidationError as exc:

@@ -3,8 +3,9 @@
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -14,16 +15,25 @@ from transformers import HrmTextForCausalLM
 
 from pipelines.train.card import write_card
 from pipelines.train.feed import Feed
-from pipelines.train.finish import require_free, save_checkpoint
+from pipelines.train.finish import is_checkpoint, require_free, save_checkpoint
 from pipelines.train.heldout import HeldOut
 from pipelines.train.journal import Log, show_bar
 from pipelines.train.labels import Labels
 from pipelines.train.loop import Loop
 from pipelines.train.model import copy_tokenizer, load_base, make_model, make_tokenizer
-from pipelines.train.prepare import START, STATES, Data, begin, make_data, require_same_data, tokenizer_texts
+from pipelines.train.prepare import (
+    START,
+    STATES,
+    Data,
+    alone,
+    begin,
+    make_data,
+    require_same_data,
+    tokenizer_texts,
+)
 from pipelines.train.ranks import Ranks, joined, own_device
 from pipelines.train.recipe import Recipe
-from pipelines.train.state import Counts, load_best, load_state, remove_states
+from pipelines.train.state import Counts, load_best, load_state, remove_states, states
 from pipelines.train.trainer import Trainer
 from schemas.errors import ConfigurationError
 from workers.engine.checkpoint import choose_device, choose_dtype
@@ -54,15 +64,26 @@ class Run:
         Raises:
             ConfigurationError: the recipe, the data and what is in the directory do not go together.
         """
+        if resume and is_checkpoint(self.out) and states(self.states):
+            # it was killed between its last two deeds
+            remove_states(self.states)
+            return True
         require_free(self.out)
         device = own_device(self.device)
-        with joined(choose_device(device), self.recipe.accumulate) as ranks:
+        with (
+            joined(choose_device(device), self.recipe.accumulate) as ranks,
+            # the first keeps the directory for all of them
+            alone(self.states) if ranks.is_first else nullcontext(),
+        ):
             return self._train(device, ranks, resume=resume)
 
     def _train(self, device: str, ranks: Ranks, *, resume: bool) -> bool:
         if ranks.is_first:
             self._begin(resume=resume)
         ranks.wait()
+        if not ranks.is_first:
+            # each process read the data by itself, and a database may change in between
+            require_same_data(self.states, self.recipe, self.labels)
         data = make_data(self.recipe, self.labels, self.states / START / "tokenizer.json", self.envelope)
         model = self._model(data.tokenizer, device)
         trainer = Trainer(model, self.recipe, choose_dtype(self.recipe.dtype, model.device), ranks)
@@ -130,10 +151,16 @@ class Run:
         if counts.best is None:
             raise ConfigurationError("There was not one sample to learn from.", hint="Give more data.")
         device = torch.cuda.get_device_name() if model.device.type == "cuda" else "the CPU"
-        save_checkpoint(model, load_best(self.states, counts.best), self.states / START, self.out)
-        write_card(
-            self.out, self.recipe, self.labels, counts, num_parameters=num_parameters(model), device=device
+        card = partial(
+            write_card,
+            name=self.out.resolve().name,
+            recipe=self.recipe,
+            labels=self.labels,
+            counts=counts,
+            num_parameters=num_parameters(model),
+            device=device,
         )
+        save_checkpoint(model, load_best(self.states, counts.best), self.states / START, self.out, card)
         remove_states(self.states)
 
 

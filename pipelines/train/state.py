@@ -33,6 +33,7 @@ class Best:
     accuracy: float
     # of the documents that were also extracted, the share whose answer was exactly right
     exact: float | None = None
+    num_extracted: int = 0
 
 
 @dataclass(kw_only=True)
@@ -95,9 +96,14 @@ def load_best(directory: Path, best: Best) -> dict[str, torch.Tensor]:
     return load_file(_place(directory, "best", best.step) / _TENSORS)
 
 
+def states(directory: Path) -> list[Path]:
+    """All that only an unfinished run needs."""
+    return [*_all(directory, "state"), *_all(directory, "best"), *directory.glob("*.new")]
+
+
 def remove_states(directory: Path) -> None:
     """Remove all that only an unfinished run needs."""
-    for each in [*_all(directory, "state"), *_all(directory, "best"), *directory.glob("*.new")]:
+    for each in states(directory):
         shutil.rmtree(each)
 
 

@@ -203,6 +203,20 @@ def test_labels_of_the_catalog_are_evaluated_with_a_real_engine(tmp_path: Path) 
             ("random", "--synthetic", "3", "--limit", "2", "--shots", "nearest"),
             "--synthetic does not go with --limit 2, --shots nearest",
         ),
+        (
+            (
+                "receipt",
+                "labels.jsonl",
+                "--history",
+                "--limit",
+                "2",
+                "--plots",
+                "pictures",
+                "--cycles",
+                "1x2",
+            ),
+            "--history does not go with LABELS labels.jsonl, --limit 2, --plots pictures, --cycles 1x2.",
+        ),
     ],
 )
 def test_an_error_is_one_sentence(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:

@@ -205,3 +205,20 @@ def test_a_schema_of_ones_own_works_as_written(cli: Cli) -> None:
     assert f"rows are in table {name}" in ran.stdout
     # the answer of the query
     assert "┃" in ran.stdout.partition("rows are in table")[2]
+
+
+def test_labels_are_measured_and_previewed_as_written(cli: Cli, checkpoint: Path) -> None:
+    """Training itself takes too long: its command shows a sample instead, which reads base and labels all the same."""
+    tuning = section("measure and fine-tune")
+    labels = next(block for block in tuning if block.language == "json")
+    file = cli.directory / named_file(labels, ".jsonl")
+    file.write_text(labels.text)
+    lines = [line.split() for block in tuning if not block.language for line in block.text.splitlines()]
+    commands = [line[1:] for line in lines if file.name in " ".join(line) or "--history" in line]
+    assert [command[0] for command in commands] == ["eval", "eval", "train", "train"]
+    for command in commands:
+        given = [str(checkpoint) if part == "/models/HRM-Text-1B" else part for part in command]
+        ran = cli(*given, *(["--preview", "1"] if "--out" in given and given[0] == "train" else [])).ok
+        expected = "=== sample 1: receipt" if given[0] == "train" else file.name
+        assert expected in ran.out
+    assert not (cli.directory / "receipts-1b").exists()

@@ -51,6 +51,16 @@ def pid_of(parser: Parser) -> int:
     return parser._child._process.pid
 
 
+def test_folders_where_we_are_are_not_taken_for_our_packages(
+    parser: Parser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("schemas", "pipelines"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+    monkeypatch.chdir(tmp_path)
+    assert text_of(parser) == "Total 12\n"
+
+
 def test_a_document_that_takes_too_long_ends_with_the_limit_and_the_next_is_read(parser: Parser) -> None:
     with pytest.raises(
         DocumentTooLargeError, match=r"longer than 0.5 seconds of computing. Raise GLEANER_MAX_PARSE_S"

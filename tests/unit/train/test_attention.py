@@ -102,7 +102,7 @@ def test_nothing_of_it_is_saved(
         for weight in model.parameters():
             weight.copy_(weight.bfloat16())
     expected = score(model, batch, torch.float32).loss
-    save_checkpoint(model, {}, tokenizer_file.parent, tmp_path)
+    save_checkpoint(model, {}, tokenizer_file.parent, tmp_path, write_card=lambda _: None)
     assert not [file for file in tmp_path.glob("*.json") if "attn_implementation" in file.read_text()]
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path)
     assert loaded.config._attn_implementation == "sdpa"

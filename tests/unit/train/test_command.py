@@ -34,6 +34,14 @@ def test_another_synthetic_recipe(out: Path) -> None:
     assert not out.exists()
 
 
+def test_a_base_that_is_not_there(out: Path) -> None:
+    said = refused("--base", "nodir", "--data", "slip=slips.jsonl", "--out", str(out))
+    assert said.startswith(
+        "There is no checkpoint directory nodir. Give --base the directory or the hub name"
+    )
+    assert not out.exists()
+
+
 def test_a_file_as_directory(out: Path) -> None:
     out.write_text("")
     given = ("--from-scratch", "small.toml", "--synthetic", "1", "--steps", "1", "--device", "cpu")

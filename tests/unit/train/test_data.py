@@ -177,6 +177,16 @@ def test_the_split_does_not_depend_on_the_order_of_the_lines(schema: Schema, lab
     assert backwards.digest == labels.digest
 
 
+def test_what_a_prompt_shows_is_learned_but_not_held_out(schema: Schema) -> None:
+    own = [slip(number) for number in range(1000, 1004)]
+    labels = make_labels(schema, places([*own, slip(1), slip(2)]))
+    shown = {example.text for example in schema.examples}
+    assert shown < {example.text for example in labels.train}
+    assert not shown & {example.text for example in labels.held_out}
+    with pytest.raises(ConfigurationError, match="All 4 labels of slip are examples of the schema"):
+        make_labels(schema, places(own))
+
+
 def test_a_file_of_labels_is_read_line_by_line(tmp_path: Path) -> None:
     path = tmp_path / "labels.jsonl"
     path.write_text(json.dumps({"text": "a", "gold": {"total": 1.50}}) + "\n\nnonsense\n")

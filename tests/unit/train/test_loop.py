@@ -1,4 +1,5 @@
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from transformers import AutoModelForCausalLM, HrmTextForCausalLM
 from pipelines.train.batches import collate
 from pipelines.train.data import Maker, Sample, held_out_tasks
 from pipelines.train.heldout import HeldOut
+from pipelines.train.journal import Bar, StepLine
 from pipelines.train.labels import Labels
 from pipelines.train.model import make_model
 from pipelines.train.objective import score
@@ -155,13 +157,13 @@ def test_held_out_figures_are_means_over_answer_tokens(
         whole = score(model, collate([sample for _, sample in tasks]), torch.float32)
     assert figures.loss == pytest.approx(whole.loss.item() / whole.num_tokens, rel=1e-5)
     assert figures.accuracy == pytest.approx(whole.num_right.item() / whole.num_tokens)
-    assert figures.exact == 0.0
+    assert (figures.exact, figures.num_extracted) == (0.0, 2)
 
 
 def test_a_run_learns_and_leaves_a_checkpoint_with_its_card(
     tmp_path: Path, make_run: Callable[..., Run], labels: Labels
 ) -> None:
-    run = make_run(tmp_path / "out", steps=60, evaluate_every=25, held_out=2)
+    run = make_run(tmp_path / "out", steps=60, evaluate_every=25, held_out=2, extract=50)
     assert run.train(resume=False)
     losses = [line["loss"] for line in read_log(run.out)]
     assert len(losses) == 60
@@ -184,7 +186,7 @@ def test_a_run_learns_and_leaves_a_checkpoint_with_its_card(
     assert "slip: 36 to learn from, 4 held out, 0 left out" in card
     best = min(read_log(run.out, "evaluation"), key=lambda line: line["loss"])
     assert f"averaged weights of step {best['step']}" in card
-    assert f"| {best['loss']:.4f} |" in card
+    assert re.search(rf"\| {best['loss']:.4f} \| .*% of 2 \|", card)
     assert not [*run.states.glob("state-*"), *run.states.glob("best-*")]
     modes = {file.stat().st_mode for file in run.out.iterdir() if file.is_file()}
     assert modes == {card_file.stat().st_mode}, "some files are not for all who may read the others"
@@ -242,3 +244,22 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_a_state_is_saved(
     with pytest.raises(ConfigurationError, match="The loss of step 1 is nan"):
         run.train(resume=False)
     assert not list(run.states.glob("state-*"))
+
+
+@pytest.mark.parametrize(("read_s", "told"), [(0.0, list(range(1, 13))), (1e9, [4, 5, 8, 10, 12])])
+def test_slow_steps_are_told_one_by_one(
+    tmp_path: Path,
+    make_run: Callable[..., Run],
+    monkeypatch: pytest.MonkeyPatch,
+    read_s: float,
+    told: list[int],
+) -> None:
+    steps: list[int] = []
+
+    def show(self: Bar, share: float, line: StepLine) -> None:
+        steps.append(line.step)
+
+    monkeypatch.setattr("pipelines.train.loop._READ_S", read_s)
+    monkeypatch.setattr(Bar, "show", show)
+    assert make_run(tmp_path / "out").train(resume=False)
+    assert steps == told

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines.train.labels import Labels, make_labels
+from pipelines.train.prepare import alone
 from pipelines.train.run import Run
 from pipelines.train.state import save_state
 from pipelines.train.trainer import Trainer
@@ -163,6 +164,33 @@ def test_a_begun_run_is_not_overwritten_and_nothing_is_not_resumed(
     assert run.train(resume=False), "one that saved no state is begun anew"
 
 
+def test_a_run_is_not_begun_where_another_process_trains(tmp_path: Path, make_run: MakeRun) -> None:
+    run = make_run(tmp_path / "out")
+    with alone(run.states):
+        (run.states / "log.jsonl").write_text("of the other\n")
+        for resume in (False, True):
+            with pytest.raises(ConfigurationError, match=f"Another process is training in {run.out}"):
+                run.train(resume=resume)
+        assert (run.states / "log.jsonl").exists()
+    assert run.train(resume=False)
+
+
+@pytest.mark.parametrize("deed", ["write_card", "remove_states"])
+def test_a_run_that_died_at_its_end_is_finished(
+    tmp_path: Path, make_run: MakeRun, whole: Run, monkeypatch: pytest.MonkeyPatch, deed: str
+) -> None:
+    run = make_run(tmp_path / "cut")
+    with monkeypatch.context() as patched:
+        patched.setattr(f"pipelines.train.run.{deed}", lambda *_, **__: cut())
+        with pytest.raises(PowerCutError):
+            run.train(resume=False)
+    assert list(run.states.glob("state-*"))
+    assert run.train(resume=True)
+    assert "# cut\n" in (run.out / "README.md").read_text()
+    assert (run.out / "model.safetensors").read_bytes() == (whole.out / "model.safetensors").read_bytes()
+    assert not [*run.states.glob("state-*"), *run.states.glob("best-*")]
+
+
 def test_other_data_is_refused(
     tmp_path: Path, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, schema: Schema, labels: Labels
 ) -> None:
@@ -184,7 +212,8 @@ def test_other_data_is_refused(
         ({"data": ()}, "--data, --from-db or --synthetic"),
         ({"data": (), "synthetic": 0.5}, "--data or --from-db for the rest"),
         ({"epochs": 2}, "--steps or --epochs"),
-        ({"steps": None}, "--steps or --epochs"),
+        ({"steps": None, "synthetic": 1, "data": ()}, "give --steps"),
+        ({"synthetic_recipe": "tiny"}, "with --synthetic-recipe give --synthetic"),
         ({"steps": None, "epochs": 1, "synthetic": 1, "data": ()}, "no end"),
         ({"lr": -1}, "lr: Input should be greater than 0"),
         ({"dtype": "float16"}, "dtype: Input should be"),
@@ -193,3 +222,13 @@ def test_other_data_is_refused(
 def test_a_recipe_that_cannot_be_is_refused(given: dict[str, Any], reason: str) -> None:
     with pytest.raises(ConfigurationError, match=reason):
         recipe(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "epochs"),
+    [({}, 3), ({"data": (), "from_db": ["slip"]}, 3), ({"synthetic": 0.5}, 3), ({"epochs": 5}, 5)],
+)
+def test_labels_are_passed_three_times_where_nothing_is_said(given: dict[str, Any], epochs: int) -> None:
+    made = recipe(steps=None, **given)
+    assert (made.steps, made.epochs) == (None, epochs)
+    assert recipe(**made.model_dump()) == made, "as it is read when a run goes on"
