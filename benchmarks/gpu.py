@@ -51,6 +51,11 @@ class Shape:
     vocabulary: int = 65_536
 
     @property
+    def kv(self) -> tuple[int, int, int]:
+        """Layer passes at 2x3 cycles, heads and their dimension."""
+        return 8 * self.layers, self.heads, self.hidden // self.heads
+
+    @property
     def weights(self) -> int:
         """Of one layer pass."""
         return 5 * self.hidden**2 + 3 * self.hidden * self.inner
@@ -167,17 +172,17 @@ class Work(NamedTuple):
     scored: int
 
 
-def least_s(network: Network, shape: Shape, rows: Sequence[Work], of: Rates) -> float:
+def least_s(shape: Shape, dtype: torch.dtype, rows: Sequence[Work], of: Rates) -> float:
     """Seconds of one step, were nothing lost.
 
     Every layer pass reads its weights once and of every row the keys and values that it sees, and multiplies every
     token with the weights and with what it sees; the head does so with the tokens that are scored.
     """
-    passes, itemsize = network.kv_shape[0], network.like.itemsize
+    passes = shape.kv[0]
     fed, scored = sum(row.fed for row in rows), sum(row.scored for row in rows)
     head = shape.vocabulary * shape.hidden
-    cached = sum(row.read for row in rows) * bytes_per_token(network.kv_shape, network.like.dtype)
-    moved = (passes * shape.weights + head) * itemsize + cached
+    cached = sum(row.read for row in rows) * bytes_per_token(shape.kv, dtype)
+    moved = (passes * shape.weights + head) * dtype.itemsize + cached
     attended = passes * 2 * shape.hidden * sum(row.fed * row.seen for row in rows)
     multiplied = passes * shape.weights * fed + head * scored + attended
     return max(moved / of.memory, 2 * multiplied / of.products)
@@ -191,21 +196,21 @@ def traced(trace: Trace, shape: Shape, of: Rates) -> Iterator[None]:
     class Traced(Step):
         def __init__(self, network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> None:
             blocks = {id(row.block): row.block for row in rows if row.block}
-            # a block is read once for all of its rows
-            works = [Work(0, len(block.tokens), 0, 0) for block in blocks.values()]
+            # a block is read once for all of its rows, and what it is computed for the first is among that one's
+            works = [Work(0, len(block.tokens), 0, 0) for block in blocks.values() if block.is_ready]
             with trace.phase("begin"):
                 super().__init__(network, arena, rows, vocabulary)
             for row, num_fed in zip(rows, self._num_fed, strict=True):
                 own = row.num_cached + num_fed
                 shared = len(row.block.tokens) if row.block else 0
                 works.append(Work(num_fed, own, own + shared, len(row.draft) + 1))
-            trace.least_s += least_s(network, shape, works, of)
+            trace.least_s += least_s(shape, network.like.dtype, works, of)
 
-        def read(self, free_s: float = 0.0) -> int:
+        def read(self) -> int:
             with trace.phase("wait"):
                 self._scores.wait()
             with trace.phase("choose"):
-                num_tokens = super().read(free_s)
+                num_tokens = super().read()
             trace.num_steps += 1
             trace.num_tokens += num_tokens
             return num_tokens
@@ -225,10 +230,12 @@ def lines(
     loaded: Loaded, shape: Shape, asks: Sequence[Ask], batch_size: int, count: int, of: Rates
 ) -> Iterator[str]:
     """A line a variant; the documents behind the first `count` are those that nothing is measured of."""
-    network = Network(loaded.model)
+    dtype = loaded.model.dtype
+    # what the variant before has left
+    memory.give_back()
     longest = max(len(ask.request.prompt) + ask.request.max_new_tokens for ask in asks)
-    token_bytes = bytes_per_token(network.kv_shape, network.like.dtype)
-    held = batch_size or memory.free_for_cache(network.like.device) // (longest * token_bytes)
+    token_bytes = bytes_per_token(shape.kv, dtype)
+    held = batch_size or max(1, memory.free_for_cache(loaded.model.device) // (longest * token_bytes) - 1)
     plain, sharing = [ask.request for ask in asks], [ask.sharing for ask in asks]
     variants: dict[str, tuple[Drafting | None, bool, list[Request]]] = {
         "forced": (no_drafts, True, plain),
@@ -242,7 +249,7 @@ def lines(
             loaded, kv_memory=(held + 1) * longest * token_bytes, drafting=drafting, overlap=overlap
         )
         # kernels are chosen and memory is taken before the clock runs
-        run(engine, requests[count:], held)
+        run(engine, requests[count:][:held], held)
         trace = Trace()
         with traced(trace, shape, of):
             start_s = time.perf_counter()
@@ -259,8 +266,12 @@ def lines(
         engine.close()
         del engine
         memory.give_back()
-    made = generate(loaded, plain[:count], held, [ask.gold or [] for ask in asks[:count]])
     dashes = " | ".join("-" * (3 + len(PHASES)))
+    try:
+        made = generate(loaded, plain[:count], held, [ask.gold or [] for ask in asks[:count]])
+    except torch.OutOfMemoryError:
+        yield f"| {len(plain[0].prompt)} | {held} | generate() + llguidance, out of memory | - | - | {dashes} | - |"
+        return
     yield (
         f"| {len(plain[0].prompt)} | {held} | generate() + llguidance | {count / made.seconds:.2f} | 1.00 "
         f"| {dashes} | - |"

@@ -4,7 +4,6 @@ import importlib
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -30,18 +29,17 @@ def test_every_variant_is_measured() -> None:
 def test_the_least_time_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     gpu = importlib.import_module("gpu")
-    shape, network = (
-        gpu.Shape(),
-        SimpleNamespace(kv_shape=(128, 12, 128), like=torch.empty(0, dtype=torch.bfloat16)),
-    )
+    shape = gpu.Shape()
     of = gpu.Rates(memory=4e12, products=600e12)
     # one row reads all weights of all passes, the head, and 786,432 bytes a token of its cache
-    alone = gpu.least_s(network, shape, [gpu.Work(1, 1500, 1500, 1)], of)
+    alone = gpu.least_s(shape, torch.bfloat16, [gpu.Work(1, 1500, 1500, 1)], of)
     assert alone == pytest.approx((128 * shape.weights * 2 + 65_536 * 1536 * 2 + 1500 * 786_432) / 4e12)
     # of many rows the weights are read once, and of a block that they share the cache
-    many = gpu.least_s(network, shape, [gpu.Work(1, 500, 1500, 1)] * 64 + [gpu.Work(0, 1000, 0, 0)], of)
+    many = gpu.least_s(
+        shape, torch.bfloat16, [gpu.Work(1, 500, 1500, 1)] * 64 + [gpu.Work(0, 1000, 0, 0)], of
+    )
     assert many - alone == pytest.approx((64 * 500 + 1000 - 1500) * 786_432 / 4e12)
     # a prompt is products: of each token with the weights, and with all tokens of the prompt
-    prompt = gpu.least_s(network, shape, [gpu.Work(1500, 1500, 1500, 1)], of)
+    prompt = gpu.least_s(shape, torch.bfloat16, [gpu.Work(1500, 1500, 1500, 1)], of)
     weights = 128 * shape.weights * 1500 + 65_536 * 1536
     assert prompt == pytest.approx(2 * (weights + 128 * 2 * 1536 * 1500**2) / 600e12)

@@ -13,10 +13,11 @@ import torch
 
 from schemas.errors import GrammarError
 from workers.engine import grammar
+from workers.engine.memory import is_full
 from workers.engine.protocol import Request
 from workers.engine.repeats import Repeats
 from workers.engine.tokenizer import PlainTokenizer
-from workers.engine.transfers import ToHost, sent, to_device
+from workers.engine.transfers import Mark, ToHost, sent, to_device
 
 # A probability among all tokens above e**-0.001 cannot be more than 0.001 (in logarithms) too low.
 CERTAIN = -0.001
@@ -29,7 +30,7 @@ _MOST_AT_ONCE = 256
 class Choice(NamedTuple):
     """A token, and the logarithm of its probability among all that the grammar allows (see CERTAIN).
 
-    With a mask it is that among all tokens, until the scores have told what it is among those of the mask.
+    With a mask it is that among all tokens, which is less, until the scores have told it.
     """
 
     token: int
@@ -43,6 +44,7 @@ class Scores:
     def __init__(self, logits: torch.Tensor) -> None:
         """[next tokens, vocabulary]; nothing waits for them before it asks for one."""
         self._logits = logits
+        self._there = Mark(logits.device)
         best, tokens = logits.max(dim=1)
         self._likeliest = ToHost(tokens), ToHost(best - logits.logsumexp(dim=1))
         self._asked: list[tuple[int, Choice, Callable[[float], None]]] = []
@@ -61,9 +63,12 @@ class Scores:
         """The logarithms of their probabilities among all tokens."""
         return self._likeliest[1].wait()
 
-    def allowed(self, index: int, mask: bytes) -> torch.Tensor:
-        """Those of one, [vocabulary]: -inf for what its mask does not allow."""
-        return self._among([index], [mask])[0]
+    def choose(self, index: int, mask: bytes, choose: Callable[[torch.Tensor], int]) -> Choice:
+        """What is chosen by one's logits, [vocabulary], -inf for what its mask does not allow."""
+        with self._there.aside():
+            allowed = self._among([index], [mask])[0]
+            token = choose(allowed)
+            return Choice(token, float(allowed.log_softmax(dim=0)[token]))
 
     def ask(self, index: int, choice: Choice, tell: Callable[[float], None]) -> None:
         """Have told what the logarithm of a choice's probability is among those of its mask."""
@@ -71,23 +76,31 @@ class Scores:
 
     def answer(self) -> None:
         """Tell all who asked."""
-        for start in range(0, len(self._asked), _MOST_AT_ONCE):
-            asked = self._asked[start : start + _MOST_AT_ONCE]
-            logits = self._among(
-                [index for index, *_ in asked], [choice.mask or b"" for _, choice, _ in asked]
-            )
-            chosen = to_device([choice.token for _, choice, _ in asked], logits.device)
-            logprobs = logits.gather(1, chosen[:, None])[:, 0] - logits.logsumexp(dim=1)
-            for (*_, tell), logprob in zip(asked, ToHost(logprobs).wait(), strict=True):
-                tell(logprob)
-        self._asked = []
+        size = _MOST_AT_ONCE
+        with self._there.aside():
+            while self._asked:
+                try:
+                    self._answer(self._asked[:size])
+                except Exception as exc:
+                    if not is_full(exc) or size == 1:
+                        raise
+                    size = 1
+                else:
+                    self._asked = self._asked[size:]
+
+    def _answer(self, asked: Sequence[tuple[int, Choice, Callable[[float], None]]]) -> None:
+        logits = self._among([index for index, *_ in asked], [choice.mask or b"" for _, choice, _ in asked])
+        chosen = to_device([choice.token for _, choice, _ in asked], logits.device)
+        logprobs = logits.gather(1, chosen[:, None])[:, 0] - logits.logsumexp(dim=1)
+        for (*_, tell), logprob in zip(asked, ToHost(logprobs).wait(), strict=True):
+            tell(logprob)
 
     def _among(self, indexes: Sequence[int], masks: Sequence[bytes]) -> torch.Tensor:
         """[indexes, vocabulary]."""
         logits = self._logits[to_device(indexes, self._logits.device)]
         # unpacked there: an eighth of the bytes to move
         packed = sent(torch.frombuffer(bytearray(b"".join(masks)), dtype=torch.uint8), logits.device)
-        bits = packed.view(len(masks), -1, 1) >> torch.arange(8, device=logits.device) & 1
+        bits = packed.view(len(masks), -1, 1) >> torch.arange(8, dtype=torch.uint8, device=logits.device) & 1
         return logits.masked_fill_(bits.flatten(1)[:, : logits.shape[1]] == 0, -torch.inf)
 
 
@@ -123,10 +136,11 @@ class Chooser:
         if is_allowed and logprob >= CERTAIN:
             return Choice(token, logprob)
         mask = self._mask()
-        if not is_allowed:
-            allowed = scores.allowed(index, mask)
-            token = self._repeats.likeliest(allowed, self._tokenizer.token_bytes)
-        return Choice(token, logprob, mask)
+        if is_allowed:
+            return Choice(token, logprob, mask)
+        return scores.choose(
+            index, mask, lambda allowed: self._repeats.likeliest(allowed, self._tokenizer.token_bytes)
+        )
 
     def takes(self, token: int) -> bool:
         """Whether the grammar allows a token here."""

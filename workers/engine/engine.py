@@ -12,19 +12,24 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
+import structlog
 import torch
 
+from schemas.errors import DeviceError
 from workers.engine import checkpoint, memory
 from workers.engine.cache import FP8, Arena, bytes_per_token
 from workers.engine.drafts import Drafting, copying, no_drafts
 from workers.engine.line import Line, Ticket
 from workers.engine.network import Network
-from workers.engine.protocol import Checkpoint, Completion, Occupancy, Request
+from workers.engine.protocol import Checkpoint, Completion, Cycles, Occupancy, Request
 from workers.engine.room import Room
 from workers.engine.row import Row
 from workers.engine.seats import Seats
 from workers.engine.step import Step
 from workers.engine.tokenizer import PlainTokenizer
+from workers.engine.transfers import on
+
+log = structlog.get_logger()
 
 # for the last step, at the end of the process
 _PATIENCE_S = 30.0
@@ -55,13 +60,13 @@ class HrmTextEngine:
         like = self._network.like
         self._kept_as = FP8 if kv_dtype == "fp8" else like.dtype
         self._kv_memory = memory.free_for_cache(like.device) if kv_memory is None else kv_memory
+        # by depth
+        self._rooms: dict[Cycles, Room] = {}
         self._room = self._room_of(self._network)
         self._seats: Seats | None = None
         self._overlap = like.device.type == "cuda" if overlap is None else overlap
         # begun and not read yet, and the tickets of its rows
         self._begun: tuple[Step, list[Ticket]] | None = None
-        # when the device was done with the step before
-        self._free_s = 0.0
         self._num_steps = self._num_tokens = 0
         self._drafting = drafting or copying(self.tokenizer)
         self._line = Line()
@@ -108,7 +113,7 @@ class HrmTextEngine:
         """Complete every request, in their order; safe to call from several threads.
 
         Raises:
-            DeviceError: the device failed, or one request alone does not fit its memory.
+            DeviceError: the device failed, or has not enough memory for one request alone.
         """
         tickets: dict[int, Ticket] = {}
         try:
@@ -123,8 +128,10 @@ class HrmTextEngine:
 
     def close(self) -> None:
         """Stop after the step in hand, for good; completions that are still waited for never come."""
-        self._is_closed = True
-        if thread := self._thread:
+        with self._lock:
+            self._is_closed = True
+            thread = self._thread
+        if thread:
             thread.join(_PATIENCE_S)
 
     def _enter(self, request: Request) -> Ticket:
@@ -133,8 +140,13 @@ class HrmTextEngine:
         if row.finish:
             ticket.future.set_result(row.completion())
             return ticket
-        ticket.drafter = self._drafting(row)
+        try:
+            ticket.drafter = self._drafting(row)
+        except Exception:
+            log.exception("drafting_failed")
         with self._lock:
+            if self._is_closed:
+                raise DeviceError("The engine is closed.", hint="Load it again.")
             if not self._thread:
                 thread = threading.Thread(target=self._run, name="engine", daemon=True)
                 # raises where the process may have no more threads
@@ -160,6 +172,10 @@ class HrmTextEngine:
 
     @torch.inference_mode()
     def _run(self) -> None:
+        with on(self._network.like.device):
+            self._work()
+
+    def _work(self) -> None:
         while self._has_work():
             try:
                 self._turn()
@@ -180,8 +196,9 @@ class HrmTextEngine:
             if self._is_closed or not (self._line.running or self._line.waiting):
                 self._thread = None
                 # what filled the memory may be gone
-                if self._room.reset():
-                    self._seats = None
+                for room in self._rooms.values():
+                    if room.reset() and room is self._room:
+                        self._seats = None
             return self._thread is not None
 
     def _turn(self) -> None:
@@ -206,7 +223,9 @@ class HrmTextEngine:
 
     def _prepare(self) -> None:
         """With nobody in hand, take the depth and the room that the next in the line needs."""
-        ticket = self._line.waiting[0]
+        ticket = self._line.head
+        if not ticket:
+            return
         if ticket.depth != self._network.cycles:
             self._network = self._network.at(ticket.depth)
             self._room, self._seats = self._room_of(self._network), None
@@ -227,8 +246,7 @@ class HrmTextEngine:
         return Step(self._network, seats.arena, rows, self.tokenizer.size), idle
 
     def _read(self, step: Step, seats: Seats) -> None:
-        self._num_tokens += step.read(self._free_s)
-        self._free_s = step.ready_s
+        self._num_tokens += step.read()
         self._num_steps += 1
         self._room.count_step()
         self._line.settle(seats)
@@ -236,12 +254,17 @@ class HrmTextEngine:
     def _recover(self, error: Exception) -> None:
         """Go on with half of what was in hand if the memory was full, else tell everyone."""
         self._begun = None
+        if self._seats:
+            # some may have ended in the step that failed
+            self._line.settle(self._seats)
         if not memory.is_full(error):
             self._line.fail(memory.as_device_error(error), waiting_too=True)
             return
         # with nobody in hand it is the cache itself that there is no memory for
         running = self._line.running
         wanted = running or list(self._line.waiting)[:1]
+        if not wanted:
+            return
         num_taken = self._seats.num_taken if self._seats and running else self._room.places
         least = max(ticket.row.num_places for ticket in wanted)
         if self._room.shrink(num_taken, least):
@@ -250,7 +273,8 @@ class HrmTextEngine:
             self._line.fail(memory.as_device_error(error), first_too=not running)
 
     def _room_of(self, network: Network) -> Room:
-        return Room(self._kv_memory // bytes_per_token(network.kv_shape, self._kept_as))
+        most = self._kv_memory // bytes_per_token(network.kv_shape, self._kept_as)
+        return self._rooms.setdefault(network.cycles, Room(most))
 
 
 def _close(engine: "weakref.ref[HrmTextEngine]") -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from workers.engine.drafts import Drafter
-from workers.engine.memory import too_large
+from workers.engine.memory import is_of_device, too_large
 from workers.engine.protocol import Completion, Cycles
 from workers.engine.row import Row
 from workers.engine.seats import Seats
@@ -31,7 +31,10 @@ class Ticket:
         """Guess how the answer goes on; where that fails, each of its tokens is asked for instead."""
         try:
             self.row.draft = self.drafter()
-        except Exception:
+        # a panic of the grammar's library is no Exception
+        except BaseException as exc:
+            if is_of_device(exc):
+                raise
             log.exception("drafting_failed")
             self.drafter = tuple
 
@@ -51,12 +54,11 @@ class Line:
     def admit(self, seats: Seats, most_places: int, depth: Cycles) -> None:
         """Let in as many of a depth as the cache has places for, first come first served.
 
-        One that needs more than the most places that it may ever have is refused; one that needs more than it has, or
+        One that needs more than the most places that it may ever have fails; one that needs more than it has, or
         another depth, waits until nobody is in hand.
         """
         room = MAX_PROMPT_TOKENS
-        while self.waiting and room > 0:
-            ticket = self.waiting[0]
+        while room > 0 and (ticket := self.head):
             row, future = ticket.row, ticket.future
             if ticket.depth != depth:
                 return
@@ -71,9 +73,19 @@ class Line:
             elif has_places:
                 row.start()
                 self.running.append(ticket)
-                room -= row.num_block
+                # a block that others read, too, is computed once
+                is_new = row.block and not row.block.is_ready and row.block.num_readers == 1
+                room -= row.num_block + (row.request.num_shared if is_new else 0)
             else:
-                future.set_exception(too_large(row.num_places, most_places))
+                row.fail(too_large(row.num_places, most_places))
+                future.set_result(row.completion())
+
+    @property
+    def head(self) -> Ticket | None:
+        """The first in the line that is still wanted."""
+        while self.waiting and self.waiting[0].future.cancelled():
+            self.waiting.popleft().future.set_running_or_notify_cancel()
+        return self.waiting[0] if self.waiting else None
 
     def settle(self, seats: Seats) -> None:
         """Let those leave that have ended."""

@@ -56,7 +56,8 @@ def is_of_device(error: BaseException) -> bool:
 
 
 def _is_lost(error: BaseException) -> bool:
-    return "CUDA" in str(error) or isinstance(error, getattr(torch, "AcceleratorError", ()))
+    is_named = isinstance(error, RuntimeError) and "CUDA" in str(error)
+    return is_named or isinstance(error, getattr(torch, "AcceleratorError", ()))
 
 
 def too_large(num_tokens: int, num_places: int) -> DeviceError:

@@ -51,8 +51,9 @@ class Row:
             self.chooser = Chooser(request, tokenizer)
             self._end_by_limits()
             self._append_forced()
-        except GleanerError as exc:
-            self.fail(exc)
+        # stored: who asked is told
+        except BaseException as exc:  # noqa: BLE001
+            self._fail_by(exc)
 
     @property
     def num_places(self) -> int:
@@ -86,9 +87,13 @@ class Row:
     def start(self) -> None:
         """Have places in the cache; the time limit runs from the first time."""
         if not self._forwards:
-            self._num_found = self.request.num_shared if self.block and self.block.is_ready else 0
             self._start_s = time.monotonic()
             self._end_by_limits()
+
+    def share(self, *, has_paid: bool) -> None:
+        """Take note whether the block was computed for this row, or found."""
+        if not self._forwards:
+            self._num_found = self.request.num_shared if self.block and not has_paid else 0
 
     def leave(self) -> None:
         """Lose the places in the cache; the answer so far is kept, and fed again."""
@@ -122,14 +127,9 @@ class Row:
                 # scores behind what was written and fed are as good as those of a step of their own
                 if self.finish or right < len(written):
                     break
-        except GleanerError as exc:
-            self.fail(exc)
-        # a panic of the grammar's library is no Exception
-        except BaseException as exc:
-            if is_of_device(exc):
-                raise
-            log.exception("row_failed")
-            self.fail(TerminalError(f"writing it raised {exc!r}.", hint="Please report this."))
+        # stored: who asked is told
+        except BaseException as exc:  # noqa: BLE001
+            self._fail_by(exc)
         self._num_drafted += len(self.draft)
         self._num_accepted += right
         self._num_fed = base + right
@@ -139,6 +139,15 @@ class Row:
         """End with what is wrong with this request alone."""
         self._error = error
         self._end(Finish.ERROR)
+
+    def _fail_by(self, error: BaseException) -> None:
+        """End with an error, whatever it is, a panic of the grammar's library too; that of the device is raised."""
+        if is_of_device(error):
+            raise error
+        if not isinstance(error, GleanerError):
+            log.error("row_failed", exc_info=error)
+            error = TerminalError(f"writing it raised {error!r}.", hint="Please report this.")
+        self.fail(error)
 
     def completion(self) -> Completion:
         """What became of the request; only after its end."""

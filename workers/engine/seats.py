@@ -68,7 +68,9 @@ class Seats:
     @property
     def num_taken(self) -> int:
         """Places of rows and of the blocks they read; what else is in the cache leaves when there is need."""
-        idle = sum(block.span.num_places for block in self._blocks.values() if not block.num_readers)
+        # asked for by other threads, too
+        blocks = list(self._blocks.values())
+        idle = sum(block.span.num_places for block in blocks if not block.num_readers)
         return self.arena.num_taken - idle
 
     def _try(self, row: Sitter) -> bool:

@@ -17,7 +17,6 @@
 On a GPU half of the rows are in a step that has begun while the others choose and draft (`engine.py`).
 """
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
@@ -29,7 +28,7 @@ from workers.engine.network import Network
 from workers.engine.padded import PaddedAttention
 from workers.engine.row import Row
 from workers.engine.seats import Block
-from workers.engine.transfers import to_device
+from workers.engine.transfers import Mark, to_device
 
 
 class Step:
@@ -37,7 +36,7 @@ class Step:
 
     def __init__(self, network: Network, arena: Arena, rows: Sequence[Row], vocabulary: int) -> None:
         """Give the device what it has to do, and wait for none of it: on a CPU it is done when this returns."""
-        self._start_s = time.perf_counter()
+        self._begun = Mark(arena.like.device)
         self._rows = rows
         unread = {id(row.block): row.block for row in rows if row.block and not row.block.is_ready}
         blocks = list(unread.values())
@@ -52,25 +51,23 @@ class Step:
             # the first that reads a block pays for it
             block = unread.pop(id(row.block), None)
             self._num_fed.append(len(tokens) + (len(block.tokens) if block else 0))
+            row.share(has_paid=block is not None)
             wanted += range(len(ids) - len(row.draft) - 1, len(ids))
         device = arena.like.device
         attention = attending(device)(parts, arena)
         hidden = network.hidden(to_device(ids, device), attention.positions, attention)
         # the head may be larger than the vocabulary
         self._scores = Scores(network.logits(hidden[to_device(wanted, device)])[:, :vocabulary])
+        self._done = Mark(device)
         # whatever is begun from here on comes behind it
         for ready in blocks:
             ready.is_ready = True
 
-    def read(self, free_s: float = 0.0) -> int:
-        """Wait for the scores and let every row write on; the number of tokens fed.
-
-        The device was busy with something else until `free_s`, of `time.perf_counter()`.
-        """
+    def read(self) -> int:
+        """Wait for the scores and let every row write on; the number of tokens fed."""
         self._scores.wait()
-        self.ready_s = time.perf_counter()
         num_tokens = sum(self._num_fed)
-        token_s = (self.ready_s - max(self._start_s, free_s)) / num_tokens
+        token_s = self._done.seconds_since(self._begun) / num_tokens
         start = 0
         for row, num_fed in zip(self._rows, self._num_fed, strict=True):
             row.device_s += token_s * num_fed

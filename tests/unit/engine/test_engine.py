@@ -2,6 +2,7 @@ import dataclasses
 import itertools
 import json
 import math
+import re
 import subprocess
 import sys
 import threading
@@ -20,11 +21,12 @@ from tests.cases.prompts import ids, logprobs, request_of, requests_of
 from workers.engine import checkpoint, grammar
 from workers.engine import engine as loop
 from workers.engine.cache import Arena, bytes_per_token
-from workers.engine.choice import Choice, Chooser
+from workers.engine.choice import Chooser
 from workers.engine.drafts import no_drafts
 from workers.engine.engine import HrmTextEngine
+from workers.engine.line import Ticket
 from workers.engine.network import Network
-from workers.engine.protocol import Finish, Occupancy
+from workers.engine.protocol import Finish, Occupancy, Request
 from workers.engine.row import Row, num_equal
 from workers.engine.step import Step
 
@@ -170,10 +172,10 @@ def test_how_full_it_is(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_one_that_the_cache_cannot_hold(tiny_checkpoint: Path) -> None:
     engine = HrmTextEngine.load(tiny_checkpoint, device="cpu", kv_memory=200 * 8192)
     small, large = (request_of(engine.tokenizer, "ACME " * n) for n in (2, 200))
-    waiting = [engine.submit(request) for request in (small, large, small)]
-    assert [future.result().finish for future in waiting[::2]] == [Finish.STOP] * 2
-    with pytest.raises(DeviceError, match=r"room for 200 tokens.*GLEANER_KV_MEMORY"):
-        waiting[1].result()
+    first, refused, last = engine.complete([small, large, small])
+    assert (first.finish, last.finish) == (Finish.STOP, Finish.STOP)
+    assert isinstance(refused.error, DeviceError)
+    assert re.search(r"room for 200 tokens.*GLEANER_KV_MEMORY", str(refused.error))
 
 
 @pytest.mark.parametrize(
@@ -241,17 +243,45 @@ def test_who_gives_up_waiting_is_not_served(engine: HrmTextEngine, monkeypatch: 
 
 
 def test_who_gives_up_on_one_gives_up_on_all(
-    tiny_checkpoint: Path, steps: list[list[Row]], monkeypatch: pytest.MonkeyPatch
+    engine: HrmTextEngine, steps: list[list[Row]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = HrmTextEngine.load(tiny_checkpoint, device="cpu", kv_memory=300 * 8192)
-    whole = engine.complete([request_of(engine.tokenizer, "ACME")])[0]
+    whole = engine.complete([request_of(engine.tokenizer, "ACME " * 20)])[0]
+    until_idle(engine)
     steps.clear()
-    requests = [request_of(engine.tokenizer, document) for document in ("ACME " * 200, "ACME", "ACME")]
-    with pytest.raises(DeviceError, match="room for 300 tokens"):
+    enter = engine._enter
+
+    def interrupted(request: Request) -> Ticket:
+        if request.document == "ACME":
+            while not steps:
+                threading.Event().wait(0.001)
+            raise KeyboardInterrupt
+        return enter(request)
+
+    monkeypatch.setattr(engine, "_enter", interrupted)
+    requests = [request_of(engine.tokenizer, document) for document in ("ACME " * 20, "ACME " * 20, "ACME")]
+    with pytest.raises(KeyboardInterrupt):
         engine.complete(requests)
     until_idle(engine)
-    # those in hand end at their next step, and no other is begun
+    # those in hand end at their next step
     assert len(steps) < whole.usage.forwards
+
+
+def test_one_that_is_closed_takes_no_more(tiny_checkpoint: Path) -> None:
+    engine = HrmTextEngine.load(tiny_checkpoint, device="cpu", kv_memory=64 << 20)
+    engine.close()
+    with pytest.raises(DeviceError, match="closed"):
+        engine.submit(request_of(engine.tokenizer, "ACME"))
+
+
+def test_one_that_is_given_up_holds_up_nobody(tiny_checkpoint: Path, steps: list[list[Row]]) -> None:
+    engine = HrmTextEngine.load(tiny_checkpoint, device="cpu", kv_memory=400 * 8192)
+    first = engine.submit(request_of(engine.tokenizer, "ACME 12 " * 9))
+    while not steps:
+        threading.Event().wait(0.001)
+    large, small = (engine.submit(request_of(engine.tokenizer, "ACME " * n)) for n in (120, 2))
+    large.cancel()
+    assert small.result().finish is first.result().finish is Finish.STOP
+    assert max(map(len, steps)) == 2
 
 
 def test_a_thread_that_cannot_be_had_is_asked_for_again(
@@ -292,7 +322,10 @@ for _ in range(20):
 while not engine.occupancy().num_steps:
     pass
 """
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    root = Path(__file__).parents[3]
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=root
+    )
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
@@ -300,34 +333,36 @@ class _Panic(BaseException):
     """What a library in Rust raises is no Exception."""
 
 
-@pytest.mark.parametrize("fault", [ValueError("a fault of one row"), _Panic("a fault of one row")])
+@pytest.mark.parametrize("fault", [KeyError("no such key: CUDA cores"), _Panic("a fault of one row")])
+@pytest.mark.parametrize("method", ["choose", "forced"])
 def test_a_fault_of_one_row_ends_it_alone(
-    engine: HrmTextEngine, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+    engine: HrmTextEngine, monkeypatch: pytest.MonkeyPatch, fault: BaseException, method: str
 ) -> None:
     good, bad = request_of(engine.tokenizer, "ACME 12"), request_of(engine.tokenizer, "POISON")
     expected = ids(engine.complete([good])[0])
-    choose = Chooser.choose
+    plain = getattr(Chooser, method)
 
-    def fail(chooser: Chooser, *given: Any) -> Choice:
+    def fail(chooser: Chooser, *given: Any) -> Any:
         if chooser._repeats._document == "POISON":
             raise fault
-        return choose(chooser, *given)
+        return plain(chooser, *given)
 
-    monkeypatch.setattr(Chooser, "choose", fail)
+    monkeypatch.setattr(Chooser, method, fail)
     whole, broken, other = engine.complete([good, bad, good])
     assert ids(whole) == ids(other) == expected
     assert broken.finish is Finish.ERROR
-    assert "a fault of one row" in str(broken.error)
+    assert type(fault).__name__ in str(broken.error)
 
 
-def test_without_a_draft_where_drafting_fails(tiny_checkpoint: Path) -> None:
+@pytest.mark.parametrize("fault", [ValueError("a fault of the drafter"), _Panic("a fault of the drafter")])
+def test_without_a_draft_where_drafting_fails(tiny_checkpoint: Path, fault: BaseException) -> None:
     loaded = checkpoint.load(tiny_checkpoint, "cpu")
     request = request_of(loaded.tokenizer, "ACME 12")
     calls: list[int] = []
 
     def fail() -> Sequence[int]:
         calls.append(1)
-        raise ValueError("a fault of the drafter")
+        raise fault
 
     engine = HrmTextEngine(loaded, kv_memory=64 << 20, drafting=lambda row: fail)
     plain = HrmTextEngine(loaded, kv_memory=64 << 20, drafting=no_drafts)

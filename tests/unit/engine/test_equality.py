@@ -148,9 +148,9 @@ def test_two_steps_at_once_change_nothing(
             if num_running > 1:
                 numbers.append(len(under_way))
 
-        def read(self, free_s: float = 0.0) -> int:
+        def read(self) -> int:
             under_way.remove(self)
-            return super().read(free_s)
+            return super().read()
 
     monkeypatch.setattr(loop, "Step", Watched)
     check(engine.complete(requests), answers)

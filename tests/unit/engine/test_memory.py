@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.cases.prompts import ids, request_of, requests_of
 from workers.engine import engine as loop
 from workers.engine import memory, room
 from workers.engine.cache import Arena
+from workers.engine.choice import Choice, Scores
 from workers.engine.engine import HrmTextEngine
 from workers.engine.network import Network
 from workers.engine.protocol import Finish
@@ -104,6 +106,8 @@ def test_under_load_without_end_it_has_all_its_room_again(
     tiny_checkpoint: Path, device: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "CALM_STEPS", 20)
+    # not because there was nothing left to do for a moment
+    monkeypatch.setattr(Room, "reset", lambda room: False)
     engine = engine_of(tiny_checkpoint, 4000)
     request = request_of(engine.tokenizer, "ACME 12", max_new_tokens=80)
     made = device(lambda device, rows, _: len(device.tries) == 2)
@@ -149,6 +153,50 @@ def test_a_cache_that_cannot_be_had_is_asked_for_smaller(
     with pytest.raises(DeviceError, match="not enough memory for one request"):
         engine.complete([request])
     assert asked[-1] == len(request.prompt) + 80
+
+
+def test_probabilities_that_do_not_fit_at_once_are_told_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = torch.randn(5, 24)
+    mask = bytes([0b10101010, 0b11110000, 0b00000001])
+    allowed = [place for place in range(24) if mask[place // 8] >> place % 8 & 1]
+    scores, told = Scores(logits), dict.fromkeys(range(5), 0.0)
+    among = Scores._among
+
+    def limited(scores: Scores, indexes: Sequence[int], masks: Sequence[bytes]) -> torch.Tensor:
+        if len(indexes) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return among(scores, indexes, masks)
+
+    monkeypatch.setattr(Scores, "_among", limited)
+    for index in told:
+        scores.ask(index, Choice(allowed[index], -99.0, mask), partial(told.__setitem__, index))
+    scores.answer()
+    expected = logits[:, allowed].log_softmax(dim=1)
+    assert list(told.values()) == pytest.approx([float(expected[n, n]) for n in range(5)], abs=1e-5)
+
+
+def test_one_that_has_ended_is_answered_although_the_step_failed(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engine_of(tiny_checkpoint, 4000)
+    request = request_of(engine.tokenizer, "ACME 12", max_new_tokens=80)
+    expected = ids(engine.complete([request])[0])
+    answer = Scores.answer
+    rows: list[Row] = []
+    read = Row.read
+
+    def noted(row: Row, *given: Scores | int) -> None:
+        rows.append(row)
+        read(row, *given)  # type: ignore[arg-type]
+
+    def full_at_the_end(scores: Scores) -> None:
+        answer(scores)
+        if rows[-1].finish:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(Row, "read", noted)
+    monkeypatch.setattr(Scores, "answer", full_at_the_end)
+    assert ids(engine.complete([request])[0]) == expected
 
 
 ACTS = st.one_of(

@@ -141,12 +141,9 @@ def test_the_probability_says_what_the_model_would_rather_have_written(
     comma, end = (tiny_tokenizer.encode(mark)[0] for mark in (",", "]"))
     logits = torch.zeros(1, tiny_tokenizer.size)
     logits[0, comma], logits[0, end] = 30, 20
-    scores, told = Scores(logits), []
-    choice = chooser.choose(scores, 0)
+    choice = chooser.choose(Scores(logits), 0)
     assert tiny_tokenizer.token_bytes(choice.token).startswith(b"]")
-    scores.ask(0, choice, told.append)
-    scores.answer()
-    assert told == [pytest.approx(-10, abs=0.1)]
+    assert choice.logprob == pytest.approx(-10, abs=0.1)
 
 
 def pieces(answer: bytes, sizes: Sequence[int]) -> Iterator[bytes]:

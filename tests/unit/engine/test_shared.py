@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from schemas.errors import PromptError
 from tests.cases.prompts import ids, logprobs, requests_of
 from tests.cases.reference_masked import is_greedy
-from workers.engine import checkpoint, step
+from workers.engine import checkpoint, line, step
 from workers.engine.cache import Arena, Span
 from workers.engine.checkpoint import Loaded
 from workers.engine.drafts import copying, no_drafts
@@ -105,9 +105,26 @@ def test_a_block_is_computed_once(loaded: Loaded, monkeypatch: pytest.MonkeyPatc
     answers = sum(len(completion.tokens) for completion in first)
     most = sum(map(len, blocks)) + 2 * (prompts + answers)
     assert most - 2 * len(requests) * 30 <= sum(fed) <= most
-    assert sorted(c.usage.cached_tokens > 0 for c in first).count(False) >= len(blocks)
+    # of those that came together, too, one pays for each block
+    assert [c.usage.cached_tokens for c in first].count(0) == len(blocks)
     assert [c.usage.cached_tokens for c in again] == [request.num_shared for request in requests]
     assert [ids(c) for c in first] == [ids(c) for c in again]
+
+
+def test_new_blocks_count_as_what_enters_together(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line, "MAX_PROMPT_TOKENS", 300)
+    fed: list[int] = []
+    hidden = Network.hidden
+    monkeypatch.setattr(
+        Network, "hidden", lambda self, ids, *rest: (fed.append(len(ids)), hidden(self, ids, *rest))[1]
+    )
+    opening = loaded.tokenizer.encode("Text:\nTotal: RM 12.50\nJSON: {}\n\n" * 8)
+    requests = [
+        replace(request, prompt=[6, 8, number, *opening, *request.prompt[1:]], num_shared=3 + len(opening))
+        for number, request in enumerate(requests_of(loaded.tokenizer, 6))
+    ]
+    HrmTextEngine(loaded, kv_memory=20_000 * 8192).complete(requests)
+    assert max(fed) < 300 + max(len(request.prompt) for request in requests) + 6 * 40
 
 
 def test_a_prompt_is_more_than_its_block(loaded: Loaded) -> None:
