@@ -43,8 +43,9 @@ class Mark:
             self._event.record()
 
     def seconds_since(self, other: "Mark") -> float:
-        """Of the device's time, once it is there."""
+        """Of the device's time; waits until it is there."""
         if self._event and other._event:
+            self._event.synchronize()
             return float(other._event.elapsed_time(self._event)) / 1000
         return self._now_s - other._now_s
 
