@@ -141,8 +141,8 @@ class Row:
         self._end(Finish.ERROR)
 
     def _fail_by(self, error: BaseException) -> None:
-        """End with an error, whatever it is, a panic of the grammar's library too; that of the device is raised."""
-        if is_of_device(error):
+        """End with an error, a panic of the grammar's library too; what is not the row's own is raised."""
+        if is_of_device(error) or isinstance(error, KeyboardInterrupt | SystemExit):
             raise error
         if not isinstance(error, GleanerError):
             log.error("row_failed", exc_info=error)

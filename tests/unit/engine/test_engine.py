@@ -354,6 +354,15 @@ def test_a_fault_of_one_row_ends_it_alone(
     assert type(fault).__name__ in str(broken.error)
 
 
+def test_who_is_interrupted_is_interrupted(engine: HrmTextEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(chooser: Chooser) -> list[int]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Chooser, "forced", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        engine.complete([request_of(engine.tokenizer, "ACME")])
+
+
 @pytest.mark.parametrize("fault", [ValueError("a fault of the drafter"), _Panic("a fault of the drafter")])
 def test_without_a_draft_where_drafting_fails(tiny_checkpoint: Path, fault: BaseException) -> None:
     loaded = checkpoint.load(tiny_checkpoint, "cpu")
