@@ -1,12 +1,12 @@
 """What the engine is asked in its benchmarks: requests, and the answers to replay where they are known."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from pipelines.train.data import Synthetic
+from pipelines.train.data import Synthetic, Task
 from schemas.base import Step
 from schemas.registry import Registry
 from schemas.text import clean
@@ -60,22 +60,19 @@ def sroie(tokenizer: PlainTokenizer, directory: Path, count: int) -> list[Ask]:
 
 
 def invoices(tokenizer: PlainTokenizer, count: int) -> list[Ask]:
-    """Synthetic invoices of many lines, with the right answers."""
-
-    def made() -> Iterator[Ask | None]:
-        for task in Synthetic(recipe="invoice", seed=0).tasks("eval"):
-            if len(task.example.record["line_items"]) >= _MANY_LINES:
-                prompter = Prompter(task.schema, tokenizer, MAX_POSITIONS, Envelope())
-                yield _ask(prompter, task.example.text, dump(task.example.record))
-
-    return list(islice((ask for ask in made() if ask), count))
+    """Synthetic invoices of many lines, with the right answers, each behind examples of its own."""
+    return _invoices(lambda task: Prompter(task.schema, tokenizer, MAX_POSITIONS, Envelope()), count)
 
 
 def alike(tokenizer: PlainTokenizer, count: int) -> list[Ask]:
     """The same, all behind the examples of the bundled schema."""
     prompter = Prompter(Registry.load().get("invoice"), tokenizer, MAX_POSITIONS, Envelope())
+    return _invoices(lambda task: prompter, count)
+
+
+def _invoices(prompter_of: Callable[[Task], Prompter], count: int) -> list[Ask]:
     made = (
-        _ask(prompter, task.example.text, dump(task.example.record))
+        _ask(prompter_of(task), task.example.text, dump(task.example.record))
         for task in Synthetic(recipe="invoice", seed=0).tasks("eval")
         if len(task.example.record["line_items"]) >= _MANY_LINES
     )

@@ -56,7 +56,7 @@ class Scores:
     @cached_property
     def tokens(self) -> list[int]:
         """The likeliest of all tokens, for each."""
-        return list(map(int, self._likeliest[0].wait()))
+        return self._likeliest[0].wait()
 
     @cached_property
     def logprobs(self) -> list[float]:

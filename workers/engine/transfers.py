@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import torch
 
@@ -77,7 +78,7 @@ class ToHost:
             self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
             self._event.record()
 
-    def wait(self) -> list[float]:
+    def wait(self) -> list[Any]:
         """Its numbers, once they are there."""
         if self._event:
             self._event.synchronize()
